@@ -1,0 +1,57 @@
+/**
+ * The only file that reads the time or sets a timer of the platform.
+ * Everything else gets a `Clock`, so that tests own time.
+ */
+
+/** A running timer; `cancel` may be called any number of times. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic time in milliseconds, with fractions. */
+  now(): number;
+  /** Wall time in milliseconds since the epoch. */
+  wall(): number;
+  /** Calls `run` once after `delayMs`; does not keep the process alive. */
+  after(delayMs: number, run: () => void): Timer;
+  /** Calls `run` every `periodMs`; does not keep the process alive. */
+  every(periodMs: number, run: () => void): Timer;
+}
+
+/** `setTimeout` fires at once for delays above this (2^31-1 ms), so longer ones are cut into steps. */
+const MAX_TIMEOUT_MS = 2_147_483_647;
+
+class PlatformTimer implements Timer {
+  handle: NodeJS.Timeout | null = null;
+  cancel(): void {
+    if (this.handle !== null) clearTimeout(this.handle);
+    this.handle = null;
+  }
+}
+
+function arm(timer: PlatformTimer, delayMs: number, run: () => void): void {
+  const step = Math.min(delayMs, MAX_TIMEOUT_MS);
+  timer.handle = setTimeout(() => {
+    timer.handle = null;
+    if (delayMs > step) arm(timer, delayMs - step, run);
+    else run();
+  }, step);
+  timer.handle.unref();
+}
+
+/** The time of this machine. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after(delayMs, run) {
+    const timer = new PlatformTimer();
+    arm(timer, Math.max(0, delayMs), run);
+    return timer;
+  },
+  every(periodMs, run) {
+    const handle = setInterval(run, Math.min(Math.max(1, periodMs), MAX_TIMEOUT_MS));
+    handle.unref();
+    return { cancel: () => clearInterval(handle) };
+  },
+};

@@ -1,0 +1,33 @@
+/**
+ * Peak EWMA of a latency: jumps up at once to a slower sample, decays slowly towards faster ones.
+ * After Finagle's and Linkerd's balancer. Knows no endpoint.
+ */
+export class PeakEwma {
+  readonly #decayMs: number;
+  #costMs: number;
+  #stampMs: number;
+
+  /** @param initialMs the cost before any sample, in milliseconds. @param decayMs time for an old sample to lose 63 % of its weight. */
+  constructor(initialMs: number, decayMs: number, nowMs: number) {
+    this.#decayMs = decayMs;
+    this.#costMs = initialMs;
+    this.#stampMs = nowMs;
+  }
+
+  observe(sampleMs: number, nowMs: number): void {
+    const elapsed = Math.max(0, nowMs - this.#stampMs);
+    this.#stampMs = nowMs;
+    if (sampleMs > this.#costMs) {
+      this.#costMs = sampleMs;
+      return;
+    }
+    const weight = Math.exp(-elapsed / this.#decayMs);
+    this.#costMs = this.#costMs * weight + sampleMs * (1 - weight);
+  }
+
+  /** The present estimate in milliseconds; without samples it decays towards zero, so that a punished endpoint is tried again. */
+  estimateMs(nowMs: number): number {
+    const elapsed = Math.max(0, nowMs - this.#stampMs);
+    return elapsed === 0 ? this.#costMs : this.#costMs * Math.exp(-elapsed / this.#decayMs);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Policies in force, every field decided: what a route does with a request, and what a backend's connections do.
+ * Knows nothing of which object set a field; the compiler reports that apart.
+ */
+export type RetryCondition =
+  | 'connect-failure'
+  | 'refused-stream'
+  | 'reset'
+  | 'gateway-error'
+  | '5xx'
+  | 'retriable-status';
+
+export interface RetryPolicy {
+  /** Retries after the first try. */
+  readonly attempts: number;
+  readonly on: readonly RetryCondition[];
+  readonly statuses: readonly number[];
+  /** Empty: the idempotent methods of RFC 9110 9.2.2. */
+  readonly methods: readonly string[];
+  /** gRPC status names in lower case with dashes, as in `deadline-exceeded`. */
+  readonly grpc: readonly string[];
+  /** Lower-case; empty: none. */
+  readonly idempotencyKeyHeader: string;
+  /** A request with a safe method (RFC 9110 9.2.1) is tried again after a reset before any byte of the answer. */
+  readonly safeResets: boolean;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+}
+
+export interface RoutePolicy {
+  /** 0: none. */
+  readonly requestTimeoutMs: number;
+  /** 0: none. */
+  readonly perTryTimeoutMs: number;
+  /** 0: none. */
+  readonly idleTimeoutMs: number;
+  /** Null: nothing is retried. */
+  readonly retry: RetryPolicy | null;
+}
+
+export type Balancer = 'peak-ewma' | 'least-request' | 'round-robin' | 'random';
+
+export interface BackendPolicy {
+  readonly connectTimeoutMs: number;
+  readonly balancer: Balancer;
+  readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
+}
+
+/** Only what provably did not reach the application, or may safely reach it twice. */
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  attempts: 2,
+  on: ['connect-failure', 'refused-stream'],
+  statuses: [],
+  methods: [],
+  grpc: [],
+  idempotencyKeyHeader: '',
+  safeResets: true,
+  backoffBaseMs: 25,
+  backoffMaxMs: 250,
+};
+
+export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
+  requestTimeoutMs: 0,
+  perTryTimeoutMs: 0,
+  idleTimeoutMs: 0,
+  retry: DEFAULT_RETRY_POLICY,
+};
+
+export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
+  connectTimeoutMs: 1000,
+  balancer: 'peak-ewma',
+  retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
+};

@@ -1,0 +1,66 @@
+/**
+ * A route as meant: what it matches, where it leads, which policy is in force on it.
+ * Knows no Kubernetes object and no xDS. Order of precedence is the compiler's business.
+ */
+import type { RoutePolicy } from './policy.ts';
+
+export type PathMatch =
+  | { readonly kind: 'exact'; readonly value: string }
+  /** Whole path segments: `/a` matches `/a` and `/a/b`, not `/ab`. `/` matches everything. */
+  | { readonly kind: 'prefix'; readonly value: string }
+  | { readonly kind: 'regex'; readonly value: string };
+
+export interface ValueMatch {
+  readonly kind: 'exact' | 'regex';
+  /** Lower-case for headers. */
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface RouteMatch {
+  readonly path: PathMatch;
+  readonly headers: readonly ValueMatch[];
+  readonly query: readonly ValueMatch[];
+  /** Empty: any. */
+  readonly method: string;
+}
+
+export interface HeaderChange {
+  readonly set: readonly (readonly [name: string, value: string])[];
+  readonly add: readonly (readonly [name: string, value: string])[];
+  readonly remove: readonly string[];
+}
+
+export interface WeightedBackend {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly requestHeaders: HeaderChange | null;
+  readonly responseHeaders: HeaderChange | null;
+}
+
+/** Where a route leads. `unavailable` answers 500 with a reason: its backends cannot be resolved (Gateway API: such traffic gets 500). */
+export type RouteAction =
+  | {
+      readonly kind: 'forward';
+      /** Backends that resolve; their weights count. */
+      readonly backends: readonly WeightedBackend[];
+      /** Weight of the backends that do not resolve: that share of requests is answered 500. */
+      readonly unresolvedWeight: number;
+    }
+  | { readonly kind: 'unavailable'; readonly reason: string }
+  /** No rule matched: 404. */
+  | { readonly kind: 'not-found' };
+
+export interface Route {
+  /** For people, metrics and logs: `namespace/route-name/rule`, or `default`. */
+  readonly name: string;
+  /** Consumer route: only for clients in this namespace. Null: for all. */
+  readonly consumerNamespace: string | null;
+  readonly match: RouteMatch;
+  readonly requestHeaders: HeaderChange | null;
+  readonly responseHeaders: HeaderChange | null;
+  readonly action: RouteAction;
+  readonly policy: RoutePolicy;
+}

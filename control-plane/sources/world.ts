@@ -1,0 +1,51 @@
+/**
+ * The World: every object as last read in good form. Plain, immutable; a new one for each batch of changes, sharing what did not change.
+ * Knows no file and no API server, and nothing of what objects mean together.
+ */
+import type { Deployment } from '../kinds/deployment.ts';
+import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
+import type { HttpRoute } from '../kinds/http-route.ts';
+import type { Kind } from '../kinds/meta.ts';
+import type { Namespace } from '../kinds/namespace.ts';
+import type { Pod } from '../kinds/pod.ts';
+import type { ServiceAccount } from '../kinds/service-account.ts';
+import type { Service } from '../kinds/service.ts';
+import type { TrafficPolicy } from '../kinds/traffic-policy.ts';
+
+/** Keys are `objectKey(meta)`. Each map keeps its identity while nothing in it changed. */
+export interface World {
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly serviceAccounts: ReadonlyMap<string, ServiceAccount>;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly deployments: ReadonlyMap<string, Deployment>;
+  readonly pods: ReadonlyMap<string, Pod>;
+  readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
+  readonly httpRoutes: ReadonlyMap<string, HttpRoute>;
+  readonly trafficPolicies: ReadonlyMap<string, TrafficPolicy>;
+}
+
+export type AnyObject =
+  | Namespace
+  | ServiceAccount
+  | Service
+  | Deployment
+  | Pod
+  | EndpointSlice
+  | HttpRoute
+  | TrafficPolicy;
+
+/** What a source reports: an object in good form, or that it is gone. */
+export type ObjectEvent =
+  | { readonly type: 'set'; readonly object: AnyObject }
+  | { readonly type: 'delete'; readonly kind: Kind; readonly key: string };
+
+export const EMPTY_WORLD: World = {
+  namespaces: new Map(),
+  serviceAccounts: new Map(),
+  services: new Map(),
+  deployments: new Map(),
+  pods: new Map(),
+  endpointSlices: new Map(),
+  httpRoutes: new Map(),
+  trafficPolicies: new Map(),
+};

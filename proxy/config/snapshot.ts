@@ -1,0 +1,222 @@
+/**
+ * What the sidecar was told, checked. Plain data only: printable, comparable, postable to a worker.
+ * Knows no protobuf, no socket, and nothing of how a request is handled.
+ * Objects keep their identity from one snapshot to the next while their resource did not change.
+ */
+export interface Snapshot {
+  /** By the name asked for: `inbound`, `host:port`, or `address:port` as captured. */
+  readonly listeners: ReadonlyMap<string, ListenerConfig>;
+  readonly routes: ReadonlyMap<string, RouteTableConfig>;
+  readonly clusters: ReadonlyMap<string, ClusterConfig>;
+  /** By cluster name. Apart from clusters, for they change most. */
+  readonly endpoints: ReadonlyMap<string, EndpointsConfig>;
+  /** Trust bundle in force; null before the first one came: nobody is trusted then. */
+  readonly trust: TrustConfig | null;
+}
+
+/** State of a name that was asked for. `pending`: an answer, or something that it refers to, has not come yet. */
+export type DestinationState = 'pending' | 'ready' | 'unknown';
+
+export interface TrustConfig {
+  /** PEM certificates, roots of the trust domain. */
+  readonly rootsPem: readonly string[];
+}
+
+export interface ListenerConfig {
+  readonly name: string;
+  readonly direction: 'inbound' | 'outbound';
+  readonly address: string;
+  readonly port: number;
+  /** Tried in order; the first that matches counts. */
+  readonly chains: readonly FilterChainConfig[];
+  readonly service: ServiceRef | null;
+}
+
+/** Which Kubernetes Service port this is, for metrics and logs. */
+export interface ServiceRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number;
+}
+
+export interface FilterChainConfig {
+  readonly name: string;
+  /** Original destination port; null: any. */
+  readonly destinationPort: number | null;
+  /** First bytes are a TLS record (`tls`) or anything else (`raw_buffer`); null: either. */
+  readonly transport: 'tls' | 'raw_buffer' | null;
+  /** Terminate mTLS on this chain. */
+  readonly mtls: boolean;
+  readonly network: HttpNetworkConfig | TcpNetworkConfig;
+}
+
+/** HTTP if `declared`, else HTTP when the first bytes say so and a byte pipe to `fallbackCluster` otherwise. */
+export interface HttpNetworkConfig {
+  readonly kind: 'http';
+  readonly statPrefix: string;
+  /** Name of a route table, or the table itself. */
+  readonly routes: string | RouteTableConfig;
+  /** Empty: the port is declared HTTP, other first bytes are answered 400. */
+  readonly fallbackCluster: string;
+}
+
+export interface TcpNetworkConfig {
+  readonly kind: 'tcp';
+  readonly statPrefix: string;
+  readonly cluster: string;
+}
+
+export interface RouteTableConfig {
+  readonly name: string;
+  readonly virtualHosts: readonly VirtualHostConfig[];
+}
+
+export interface VirtualHostConfig {
+  readonly name: string;
+  /** Exact hosts, `*.suffix`, `prefix.*` or `*` (Envoy `VirtualHost.domains`), lower-case. */
+  readonly domains: readonly string[];
+  readonly routes: readonly RouteConfig[];
+}
+
+export type PathMatchConfig =
+  | { readonly kind: 'exact'; readonly value: string }
+  /** Plain string prefix (Envoy `prefix`). */
+  | { readonly kind: 'prefix'; readonly value: string }
+  /** Whole segments (Envoy `path_separated_prefix`). */
+  | { readonly kind: 'segments'; readonly value: string }
+  /** Must match the whole path (RE2 syntax). */
+  | { readonly kind: 'regex'; readonly value: string };
+
+export type StringMatchConfig =
+  | { readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains'; readonly value: string; readonly ignoreCase: boolean }
+  | { readonly kind: 'regex'; readonly value: string }
+  | { readonly kind: 'present'; readonly present: boolean };
+
+export interface ValueMatchConfig {
+  /** Lower-case for headers; `:method` matches the method. */
+  readonly name: string;
+  readonly match: StringMatchConfig;
+  readonly invert: boolean;
+}
+
+export interface HeaderChangeConfig {
+  readonly name: string;
+  readonly value: string;
+  readonly how: 'append' | 'set' | 'add-if-absent' | 'set-if-present';
+}
+
+export interface HeaderEditsConfig {
+  readonly changes: readonly HeaderChangeConfig[];
+  readonly remove: readonly string[];
+}
+
+export interface RouteConfig {
+  readonly name: string;
+  readonly path: PathMatchConfig;
+  readonly headers: readonly ValueMatchConfig[];
+  readonly query: readonly ValueMatchConfig[];
+  /** Null when there is nothing to change. */
+  readonly requestHeaders: HeaderEditsConfig | null;
+  readonly responseHeaders: HeaderEditsConfig | null;
+  readonly action: RouteActionConfig;
+}
+
+export type RouteActionConfig =
+  | ForwardConfig
+  | { readonly kind: 'redirect'; readonly redirect: RedirectConfig }
+  | { readonly kind: 'respond'; readonly status: number; readonly body: string };
+
+export interface RedirectConfig {
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly prefixRewrite: string;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+
+export interface WeightedClusterConfig {
+  readonly cluster: string;
+  readonly weight: number;
+  readonly requestHeaders: HeaderEditsConfig | null;
+  readonly responseHeaders: HeaderEditsConfig | null;
+}
+
+export interface ForwardConfig {
+  readonly kind: 'forward';
+  /** At least one. A weight of 0 is never chosen. */
+  readonly clusters: readonly WeightedClusterConfig[];
+  /** Empty: unchanged. */
+  readonly prefixRewrite: string;
+  readonly hostRewrite: string;
+  /** Milliseconds until the response head; 0: none. */
+  readonly timeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly retry: RetryConfig | null;
+}
+
+export interface RetryConfig {
+  readonly attempts: number;
+  readonly on: readonly RetryOn[];
+  readonly statuses: readonly number[];
+  readonly perTryTimeoutMs: number;
+  /** Empty: the idempotent methods of RFC 9110 9.2.2. Guards every condition but connect-failure and refused-stream. */
+  readonly methods: readonly string[];
+  /** Lower-case; empty: none. */
+  readonly idempotencyKeyHeader: string;
+  readonly safeResets: boolean;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+}
+
+export type RetryOn =
+  | 'connect-failure'
+  | 'refused-stream'
+  | 'reset'
+  | 'gateway-error'
+  | '5xx'
+  | 'retriable-status-codes';
+
+export type BalancerConfig =
+  | { readonly kind: 'peak-ewma'; readonly defaultRttMs: number; readonly decayMs: number }
+  | { readonly kind: 'least-request' | 'round-robin' | 'random' };
+
+export interface ClusterConfig {
+  readonly name: string;
+  /** `eds`: endpoints come as a resource of the cluster's name; `static`: they are in `endpoints`; `original-dst`: the captured address itself. */
+  readonly discovery: 'eds' | 'static' | 'original-dst';
+  readonly endpoints: EndpointsConfig | null;
+  readonly connectTimeoutMs: number;
+  readonly balancer: BalancerConfig;
+  /** SPIFFE IDs that an mTLS endpoint of this cluster may prove; an endpoint's own identity narrows it further. */
+  readonly peerIdentities: readonly string[];
+  readonly limits: { readonly connections: number; readonly pendingRequests: number; readonly requests: number };
+  readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
+  readonly service: ServiceRef | null;
+}
+
+export interface EndpointConfig {
+  readonly address: string;
+  readonly port: number;
+  readonly healthy: boolean;
+  readonly weight: number;
+  readonly zone: string;
+  /** Connect with mutual TLS. */
+  readonly mtls: boolean;
+  /** SPIFFE ID that the peer must prove; empty without mTLS. */
+  readonly identity: string;
+  readonly workload: { readonly namespace: string; readonly pod: string; readonly owner: string } | null;
+}
+
+export interface EndpointsConfig {
+  readonly cluster: string;
+  readonly endpoints: readonly EndpointConfig[];
+}
+
+export const EMPTY_SNAPSHOT: Snapshot = {
+  listeners: new Map(),
+  routes: new Map(),
+  clusters: new Map(),
+  endpoints: new Map(),
+  trust: null,
+};
