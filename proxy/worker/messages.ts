@@ -30,6 +30,57 @@ export interface IdentityMaterial {
   readonly notAfterMs: number;
 }
 
+/** An address of this machine to listen on, or of a server to connect to. */
+export interface HostPort {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What a worker has to know from the start. Times in milliseconds, sizes in bytes. */
+export interface WorkerSettings {
+  /** `redirect`: connections arrive by iptables and carry an original destination; `explicit`: each listens where it is told. */
+  readonly captureMode: 'redirect' | 'explicit';
+  /** Redirect: captured outbound connections. Explicit: the HTTP proxy port of the application. Null: none. */
+  readonly outbound: HostPort | null;
+  /** Redirect: captured inbound connections. Explicit: only the port counts, it is reserved. */
+  readonly inbound: HostPort | null;
+  /** Addresses of this pod; connections to them are its own. */
+  readonly podAddresses: readonly string[];
+  /** Where the application listens; null: at the original destination. */
+  readonly appAddress: string | null;
+  /** Explicit mode: loopback ports that stand for one destination each (`host:port`). */
+  readonly explicitListens: readonly (HostPort & { readonly name: string })[];
+  readonly unknownDestinations: 'passthrough' | 'refuse';
+  /** A destination without use for this long is let go. */
+  readonly destinationIdleMs: number;
+  readonly limits: {
+    readonly maxHeadBytes: number;
+    readonly maxFields: number;
+    readonly maxTargetBytes: number;
+    readonly maxConnections: number;
+    readonly headTimeoutMs: number;
+    /** Bytes kept for one side of a connection before the other side is paused. */
+    readonly bufferBytes: number;
+  };
+  readonly accessLog: 'off' | 'json';
+  /** Empty: standard output. */
+  readonly accessLogPath: string;
+  readonly drainDeadlineMs: number;
+  readonly pod: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly owner: string;
+    readonly serviceAccount: string;
+  };
+  readonly trustDomain: string;
+  /** Downstream connections without a request for this long are closed. */
+  readonly downstreamIdleMs: number;
+  /** Idle connections to the application beside us; below its own keep-alive (Node: 5 s). */
+  readonly appIdleMs: number;
+  /** Idle connections to other endpoints. */
+  readonly peerIdleMs: number;
+}
+
 export type ToWorker =
   | { readonly kind: 'change'; readonly change: SnapshotChange }
   | { readonly kind: 'identity'; readonly identity: IdentityMaterial }
