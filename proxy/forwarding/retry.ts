@@ -1,0 +1,138 @@
+/**
+ * Whether a failed attempt is followed by another, and after how long.
+ * Pure: knows no body, no timer and no budget; the caller asks the budget after a yes, and only while nothing was sent downstream.
+ * Conditions mean what Envoy's `x-envoy-retry-on` says; on top of it, whatever may have reached an application is guarded by method.
+ */
+import { backoffMs } from '#base/backoff.ts';
+import type { Random } from '#base/random.ts';
+import type { RetryConfig, RetryOn } from '../config/snapshot.ts';
+import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
+
+/** `yes`, or the first reason against it, fit for the access log. */
+export type RetryVerdict =
+  | 'yes'
+  | 'no: policy'
+  | 'no: condition'
+  | 'no: method'
+  | 'no: body'
+  | 'no: attempts'
+  | 'no: retry-after';
+
+export interface RetriedRequest {
+  readonly method: string;
+  readonly hasIdempotencyKey: boolean;
+  /** The whole body is kept, or there is none: another attempt can send the same bytes. */
+  readonly replayable: boolean;
+}
+
+export type AttemptOutcome =
+  | { readonly kind: 'failure'; readonly failure: Failure }
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      /** From `retry-after`, in milliseconds; 0: not said. */
+      readonly retryAfterMs: number;
+      /** The peer's sidecar says, by `tulle-reason`, that the request did not reach its application. */
+      readonly unsentReason: boolean;
+    };
+
+/**
+ * An upstream that asks for a longer pause is taken at its word: its answer goes down, for the client's own `retry-after` handling
+ * is better than a request held that long (Envoy's `rate_limited_retry_back_off.max_interval`).
+ */
+export const MAX_RETRY_AFTER_MS = 5000;
+
+/** RFC 9110 9.2.1. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+/** RFC 9110 9.2.2. */
+const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/**
+ * @param policy null: the route has none, nothing is retried
+ * @param attemptsMade attempts so far, the one that just ended included; at least 1
+ */
+export function decideRetry(
+  policy: RetryConfig | null,
+  request: RetriedRequest,
+  outcome: AttemptOutcome,
+  attemptsMade: number,
+): RetryVerdict {
+  if (policy === null || policy.attempts === 0) return 'no: policy';
+  const verdict =
+    outcome.kind === 'failure'
+      ? judgeFailure(policy, request, outcome.failure)
+      : judgeResponse(policy, request, outcome.status, outcome.retryAfterMs, outcome.unsentReason);
+  if (verdict !== 'yes') return verdict;
+  return attemptsMade > policy.attempts ? 'no: attempts' : 'yes';
+}
+
+/**
+ * Delay before retry number `retry` (0: the first) in milliseconds: exponential with full jitter, and not before the upstream's `retry-after`.
+ */
+export function retryDelayMs(policy: RetryConfig, retry: number, retryAfterMs: number, random: Random): number {
+  const delayMs = backoffMs({ baseMs: policy.backoffBaseMs, maxMs: policy.backoffMaxMs }, retry, random);
+  return Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) + delayMs;
+}
+
+function judgeFailure(policy: RetryConfig, request: RetriedRequest, failure: Failure): RetryVerdict {
+  const retry = FAILURES[failure.kind].retry;
+  if (retry === 'never') return 'no: condition';
+  if (retry === 'unsent' || (retry === 'reset' && failure.sent === 'nothing')) {
+    return judgeUnsent(policy, request, failure);
+  }
+  const safe = retry === 'reset' && policy.safeResets && SAFE_METHODS.has(request.method);
+  if (!safe) {
+    if (!onAnyReset(policy)) return 'no: condition';
+    if (!mayRepeat(policy, request)) return 'no: method';
+  }
+  return bodyVerdict(request, failure);
+}
+
+/** Nothing reached an application, so the method does not matter. */
+function judgeUnsent(policy: RetryConfig, request: RetriedRequest, failure: Failure): RetryVerdict {
+  if (!policy.on.includes(unsentCondition(failure.kind)) && !onAnyReset(policy)) return 'no: condition';
+  return bodyVerdict(request, failure);
+}
+
+/** A reset before the first byte counts as a connection that did not come about. */
+function unsentCondition(kind: FailureKind): RetryOn {
+  return kind === 'refused-stream' ? 'refused-stream' : 'connect-failure';
+}
+
+/** Envoy counts an attempt without an answer (disconnect, reset, timeout) as `reset`, `5xx` and `gateway-error`, for it would become a 503 or 504. */
+function onAnyReset(policy: RetryConfig): boolean {
+  return policy.on.includes('reset') || policy.on.includes('5xx') || policy.on.includes('gateway-error');
+}
+
+function judgeResponse(
+  policy: RetryConfig,
+  request: RetriedRequest,
+  status: number,
+  retryAfterMs: number,
+  unsent: boolean,
+): RetryVerdict {
+  const anyMethod = unsent && (policy.on.includes('connect-failure') || policy.on.includes('refused-stream'));
+  if (!anyMethod) {
+    if (!onStatus(policy, status)) return 'no: condition';
+    if (!unsent && !mayRepeat(policy, request)) return 'no: method';
+  }
+  if (!request.replayable) return 'no: body';
+  return retryAfterMs > MAX_RETRY_AFTER_MS ? 'no: retry-after' : 'yes';
+}
+
+function onStatus(policy: RetryConfig, status: number): boolean {
+  if (status >= 500 && status <= 599 && policy.on.includes('5xx')) return true;
+  if (status >= 502 && status <= 504 && policy.on.includes('gateway-error')) return true;
+  return policy.on.includes('retriable-status-codes') && policy.statuses.includes(status);
+}
+
+function mayRepeat(policy: RetryConfig, request: RetriedRequest): boolean {
+  if (request.hasIdempotencyKey) return true;
+  if (policy.methods.length > 0) return policy.methods.includes(request.method);
+  return IDEMPOTENT_METHODS.has(request.method);
+}
+
+/** A body that is not kept can still be sent whole as long as none of it went out. */
+function bodyVerdict(request: RetriedRequest, failure: Failure): RetryVerdict {
+  return request.replayable || failure.sent !== 'body' ? 'yes' : 'no: body';
+}

@@ -1,0 +1,81 @@
+/**
+ * One exchange as one line of JSON, in the vocabulary of Envoy's access log.
+ * Knows no stream to write to. Text from the wire is escaped and bounded, so that no request can forge a line or fill a disk.
+ */
+
+/** Empty text and null are left out of the line. Numbers are always there. */
+export interface AccessRecord {
+  /** Wall time in milliseconds since the epoch. */
+  readonly startWallMs: number;
+  readonly direction: 'inbound' | 'outbound';
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  /** `HTTP/1.1` ... */
+  readonly protocol: string;
+  /** 0: the downstream went before there was one. */
+  readonly responseCode: number;
+  /** Envoy's response flags, `-` when nothing went wrong. */
+  readonly responseFlags: string;
+  /** The word of `tulle-reason`; empty when the answer is the upstream's. */
+  readonly reason: string;
+  readonly durationMs: number;
+  /** `address:port` of the last attempt. */
+  readonly upstreamHost: string;
+  readonly upstreamCluster: string;
+  readonly routeName: string;
+  readonly attempts: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly requestId: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  /** SPIFFE IDs that the two sides proved. */
+  readonly downstreamPeer: string;
+  readonly upstreamPeer: string;
+  readonly downstreamAddress: string;
+}
+
+/** Longer text is cut, with `...` at its end. */
+export const MAX_FIELD_LENGTH = 1024;
+
+/** The line, with its line feed. */
+export function formatAccess(record: AccessRecord): string {
+  const line = JSON.stringify({
+    start_time: new Date(record.startWallMs).toISOString(),
+    direction: record.direction,
+    method: text(record.method),
+    path: text(record.path),
+    authority: text(record.authority),
+    protocol: text(record.protocol),
+    response_code: record.responseCode,
+    response_flags: record.responseFlags,
+    reason: text(record.reason),
+    duration_ms: Math.round(record.durationMs * 1000) / 1000,
+    upstream_host: text(record.upstreamHost),
+    upstream_cluster: text(record.upstreamCluster),
+    route_name: text(record.routeName),
+    attempts: record.attempts,
+    bytes_received: record.bytesReceived,
+    bytes_sent: record.bytesSent,
+    request_id: text(record.requestId),
+    trace_id: text(record.traceId),
+    span_id: text(record.spanId),
+    downstream_peer: text(record.downstreamPeer),
+    upstream_peer: text(record.upstreamPeer),
+    downstream_address: text(record.downstreamAddress),
+  });
+  return `${escapeControls(line)}\n`;
+}
+
+function text(value: string): string | undefined {
+  if (value === '') return undefined;
+  return value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}...` : value;
+}
+
+/** JSON leaves DEL and the C1 controls as they are; a terminal would obey them. */
+function escapeControls(line: string): string {
+  return line.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (char) => {
+    return String.raw`\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
