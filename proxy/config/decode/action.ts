@@ -1,0 +1,160 @@
+/**
+ * What a route does: forward to clusters, redirect, or answer by itself.
+ * Constraints are those of Envoy's route_components.proto. Whether a named cluster exists is not asked here.
+ */
+import {
+  RedirectAction_RedirectResponseCode as Code,
+  type DirectResponseAction,
+  type RedirectAction,
+  type RetryPolicy,
+  type Route,
+  type RouteAction,
+  type WeightedCluster,
+} from '#api/generated/envoy/config/route/v3/route.ts';
+import type { Problems } from '#base/problems.ts';
+import type { ForwardConfig, RedirectConfig, RouteActionConfig, WeightedClusterConfig } from '../snapshot.ts';
+import { durationMs } from './duration.ts';
+import { decodeHeaderEdits } from './headers.ts';
+import { decodeRetryOptions } from './metadata.ts';
+import { decodeRetry } from './retry.ts';
+import { at, refuse } from './unsupported.ts';
+
+/** Envoy `RouteAction.timeout`: "If not specified, the default is 15s". */
+const DEFAULT_TIMEOUT_MS = 15_000;
+const MAX_WEIGHT_SUM = 4_294_967_295;
+
+const NOTHING: RouteActionConfig = { kind: 'respond', status: 500, body: '' };
+
+const REDIRECT_STATUS: Readonly<Record<number, RedirectConfig['status']>> = {
+  [Code.MOVED_PERMANENTLY]: 301,
+  [Code.FOUND]: 302,
+  [Code.SEE_OTHER]: 303,
+  [Code.TEMPORARY_REDIRECT]: 307,
+  [Code.PERMANENT_REDIRECT]: 308,
+};
+
+/** @param hostRetry policy of the virtual host, in force where the route has none. */
+export function decodeAction(
+  route: Route,
+  hostRetry: RetryPolicy | undefined,
+  maxBodyBytes: number,
+  path: string,
+  problems: Problems,
+): RouteActionConfig {
+  switch (route.action?.$case) {
+    case 'route':
+      return decodeForward(route, route.action.value, hostRetry, path, problems);
+    case 'redirect':
+      return { kind: 'redirect', redirect: decodeRedirect(route.action.value, at(path, 'redirect'), problems) };
+    case 'directResponse':
+      return decodeResponse(route.action.value, maxBodyBytes, at(path, 'direct_response'), problems);
+    case undefined:
+      problems.add(path, 'no action set', 'set route, redirect or direct_response');
+      return NOTHING;
+  }
+}
+
+function decodeForward(
+  route: Route,
+  action: RouteAction,
+  hostRetry: RetryPolicy | undefined,
+  path: string,
+  problems: Problems,
+): ForwardConfig {
+  const where = at(path, 'route');
+  const policy = action.retryPolicy ?? hostRetry;
+  if (action.prefixRewrite !== '' && route.match?.pathSpecifier?.$case === 'safeRegex') {
+    problems.add(at(where, 'prefix_rewrite'), 'cannot be used with safe_regex', 'match by prefix or path');
+  }
+  refuseUpgrades(action.upgradeConfigs, at(where, 'upgrade_configs'), problems);
+  return {
+    kind: 'forward',
+    clusters: decodeClusters(action, where, problems),
+    prefixRewrite: action.prefixRewrite,
+    hostRewrite: action.hostRewriteSpecifier?.value ?? '',
+    timeoutMs: durationMs(action.timeout, at(where, 'timeout'), problems, DEFAULT_TIMEOUT_MS),
+    idleTimeoutMs: durationMs(action.idleTimeout, at(where, 'idle_timeout'), problems, 0),
+    retry:
+      policy === undefined
+        ? null
+        : decodeRetry(policy, decodeRetryOptions(route.metadata, path, problems), at(where, 'retry_policy'), problems),
+  };
+}
+
+/** WebSocket is the one upgrade that other clients have to be told of; the sidecar tunnels it anyway. */
+export function refuseUpgrades(
+  upgrades: readonly { readonly upgradeType: string }[],
+  path: string,
+  problems: Problems,
+): void {
+  for (const [i, { upgradeType }] of upgrades.entries()) {
+    if (upgradeType.toLowerCase() !== 'websocket')
+      refuse(problems, `${path}[${i}]`, `upgrade ${upgradeType}`, 'websocket');
+  }
+}
+
+function decodeClusters(action: RouteAction, path: string, problems: Problems): readonly WeightedClusterConfig[] {
+  switch (action.clusterSpecifier?.$case) {
+    case 'cluster':
+      if (action.clusterSpecifier.value === '') problems.add(at(path, 'cluster'), 'must not be empty');
+      return [{ cluster: action.clusterSpecifier.value, weight: 1, requestHeaders: null, responseHeaders: null }];
+    case 'weightedClusters':
+      return decodeWeighted(action.clusterSpecifier.value, at(path, 'weighted_clusters'), problems);
+    case undefined:
+      problems.add(path, 'no cluster_specifier set', 'set cluster or weighted_clusters');
+      return [];
+  }
+}
+
+function decodeWeighted(weighted: WeightedCluster, path: string, problems: Problems): readonly WeightedClusterConfig[] {
+  const clusters = weighted.clusters.map((cluster, i): WeightedClusterConfig => {
+    const where = at(path, `clusters[${i}]`);
+    if (cluster.name === '') problems.add(at(where, 'name'), 'must not be empty');
+    const { requestHeadersToAdd, requestHeadersToRemove, responseHeadersToAdd, responseHeadersToRemove } = cluster;
+    return {
+      cluster: cluster.name,
+      weight: cluster.weight ?? 0,
+      requestHeaders: decodeHeaderEdits(requestHeadersToAdd, requestHeadersToRemove, 'request', where, problems),
+      responseHeaders: decodeHeaderEdits(responseHeadersToAdd, responseHeadersToRemove, 'response', where, problems),
+    };
+  });
+  const sum = clusters.reduce((total, cluster) => total + cluster.weight, 0);
+  if (sum < 1 || sum > MAX_WEIGHT_SUM) problems.add(path, `weights add up to ${sum}`, `from 1 to ${MAX_WEIGHT_SUM}`);
+  return clusters;
+}
+
+function decodeRedirect(redirect: RedirectAction, path: string, problems: Problems): RedirectConfig {
+  const scheme = redirect.schemeRewriteSpecifier;
+  const rewrite = redirect.pathRewriteSpecifier;
+  const status = REDIRECT_STATUS[redirect.responseCode];
+  if (status === undefined) refuse(problems, at(path, 'response_code'), `value ${redirect.responseCode}`);
+  if (redirect.portRedirect > 65_535) problems.add(at(path, 'port_redirect'), 'must be a port');
+  if (/[\s\p{Cc}]/u.test(`${redirect.hostRedirect}${rewrite?.value ?? ''}`)) {
+    problems.add(path, 'host_redirect, path_redirect and prefix_rewrite must not hold spaces or control characters');
+  }
+  const named = scheme?.$case === 'schemeRedirect' ? scheme.value.toLowerCase() : '';
+  if (named !== '' && !/^[a-z][a-z\d+.-]*$/.test(named)) problems.add(at(path, 'scheme_redirect'), 'must be a scheme');
+  return {
+    scheme: scheme?.$case === 'httpsRedirect' && scheme.value ? 'https' : named,
+    host: redirect.hostRedirect,
+    port: redirect.portRedirect,
+    path: rewrite?.$case === 'pathRedirect' ? rewrite.value : '',
+    prefixRewrite: rewrite?.$case === 'prefixRewrite' ? rewrite.value : '',
+    status: status ?? 301,
+  };
+}
+
+function decodeResponse(
+  response: DirectResponseAction,
+  maxBodyBytes: number,
+  path: string,
+  problems: Problems,
+): RouteActionConfig {
+  if (response.status < 200 || response.status > 599) problems.add(at(path, 'status'), 'must be from 200 to 599');
+  const specifier = response.body?.specifier;
+  if (specifier?.$case === 'filename')
+    refuse(problems, at(path, 'body.filename'), 'a body from a file', 'inline_string');
+  const body = specifier?.$case === 'inlineBytes' ? Buffer.from(specifier.value).toString() : (specifier?.value ?? '');
+  if (Buffer.byteLength(body) > maxBodyBytes) problems.add(at(path, 'body'), `is longer than ${maxBodyBytes} bytes`);
+  return { kind: 'respond', status: response.status, body };
+}

@@ -1,0 +1,83 @@
+/**
+ * Which balancer a cluster gets: the first policy that we know in `load_balancing_policy`, else `lb_policy`.
+ * That is how Envoy reads the list too, so a control plane can put ours before one that all clients know.
+ */
+import {
+  Cluster_LbPolicy as LbPolicy,
+  type Cluster,
+  type LoadBalancingPolicy,
+} from '#api/generated/envoy/config/cluster/v3/cluster.ts';
+import { LeastRequest } from '#api/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts';
+import type { Any } from '#api/generated/google/protobuf/any.ts';
+import { PeakEwma } from '#api/generated/tulle/config/v1/config.ts';
+import { EXTENSION } from '#api/names.ts';
+import type { Problems } from '#base/problems.ts';
+import type { BalancerConfig } from '../snapshot.ts';
+import { durationMs } from './duration.ts';
+import { readAny, shortType } from './message.ts';
+import { at, refuse } from './unsupported.ts';
+
+const ROUND_ROBIN: BalancerConfig = { kind: 'round-robin' };
+
+const DEFAULT_RTT_MS = 30;
+const DEFAULT_DECAY_MS = 10_000;
+
+export function decodeBalancer(cluster: Cluster, path: string, problems: Problems): BalancerConfig {
+  if (cluster.loadBalancingPolicy !== undefined) {
+    return decodePolicies(cluster.loadBalancingPolicy, at(path, 'load_balancing_policy'), problems);
+  }
+  switch (cluster.lbPolicy) {
+    case LbPolicy.ROUND_ROBIN:
+    case LbPolicy.CLUSTER_PROVIDED:
+      return ROUND_ROBIN;
+    case LbPolicy.LEAST_REQUEST:
+      return { kind: 'least-request' };
+    case LbPolicy.RANDOM:
+      return { kind: 'random' };
+    default:
+      refuse(problems, at(path, 'lb_policy'), `value ${cluster.lbPolicy}`, 'ROUND_ROBIN, LEAST_REQUEST, RANDOM');
+      return ROUND_ROBIN;
+  }
+}
+
+function decodePolicies(list: LoadBalancingPolicy, path: string, problems: Problems): BalancerConfig {
+  for (const [i, policy] of list.policies.entries()) {
+    const where = at(path, `policies[${i}].typed_extension_config.typed_config`);
+    const known = decodePolicy(policy.typedExtensionConfig?.typedConfig, where, problems);
+    if (known !== null) return known;
+  }
+  const seen = list.policies.map((p) => shortType(p.typedExtensionConfig?.typedConfig?.typeUrl)).join(', ');
+  refuse(
+    problems,
+    at(path, 'policies'),
+    `none of ${seen === '' ? 'an empty list' : seen}`,
+    'PeakEwma, LeastRequest, RoundRobin, Random',
+  );
+  return ROUND_ROBIN;
+}
+
+/** Null: not one of ours, the next in the list counts. */
+function decodePolicy(any: Any | undefined, path: string, problems: Problems): BalancerConfig | null {
+  switch (any?.typeUrl) {
+    case EXTENSION.peakEwma: {
+      const policy = readAny(any, EXTENSION.peakEwma, PeakEwma, path, problems);
+      return {
+        kind: 'peak-ewma',
+        defaultRttMs: durationMs(policy?.defaultRtt, at(path, 'default_rtt'), problems, DEFAULT_RTT_MS, 1),
+        decayMs: durationMs(policy?.decay, at(path, 'decay'), problems, DEFAULT_DECAY_MS, 1),
+      };
+    }
+    case EXTENSION.leastRequest: {
+      const policy = readAny(any, EXTENSION.leastRequest, LeastRequest, path, problems);
+      if ((policy?.choiceCount ?? 2) !== 2)
+        refuse(problems, at(path, 'choice_count'), `value ${policy?.choiceCount}`, '2');
+      return { kind: 'least-request' };
+    }
+    case EXTENSION.roundRobin:
+      return ROUND_ROBIN;
+    case EXTENSION.random:
+      return { kind: 'random' };
+    default:
+      return null;
+  }
+}

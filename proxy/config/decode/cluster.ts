@@ -1,0 +1,143 @@
+/**
+ * `Cluster` to a cluster of a snapshot: where its endpoints come from, how to choose among them and how to connect.
+ * Constraints and defaults are those of Envoy's cluster.proto.
+ */
+import {
+  Cluster,
+  Cluster_DiscoveryType as Discovery,
+  type CircuitBreakers,
+  type Cluster_TransportSocketMatch,
+} from '#api/generated/envoy/config/cluster/v3/cluster.ts';
+import { HttpProtocolOptions } from '#api/generated/envoy/extensions/upstreams/http/v3/http.ts';
+import { EXTENSION } from '#api/names.ts';
+import { Problems } from '#base/problems.ts';
+import { err, ok, type Result } from '#base/result.ts';
+import type { ClusterConfig } from '../snapshot.ts';
+import { decodeBalancer } from './balancer.ts';
+import { durationMs } from './duration.ts';
+import { decodeAssignment } from './endpoints.ts';
+import { readAny, readMessage, shortType } from './message.ts';
+import { decodeRetryBudget, decodeServiceRef, saysMtls, type RetryBudgetConfig } from './metadata.ts';
+import { checkSource, decodeUpstream } from './tls.ts';
+import { at, refuse } from './unsupported.ts';
+
+/** Envoy `Cluster.connect_timeout`. */
+const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
+/** Envoy `CircuitBreakers.Thresholds`. */
+const DEFAULT_LIMIT = 1024;
+const DEFAULT_RETRY_BUDGET: RetryBudgetConfig = { percent: 20, minPerSecond: 10, intervalMs: 10_000 };
+
+/** The cluster, or everything that is wrong with it. */
+export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems> {
+  const problems = new Problems();
+  const message = readMessage(Cluster, bytes, '', problems);
+  if (message === null) return err(problems);
+  if (message.name === '') problems.add('name', 'must not be empty');
+  const retryBudget = decodeRetryBudget(message.metadata, '', problems);
+  const discovery = decodeDiscovery(message, problems);
+  refuseUnsupported(message, problems);
+  const cluster: ClusterConfig = {
+    name: message.name,
+    discovery,
+    endpoints: discovery === 'static' ? decodeStatic(message, problems) : null,
+    connectTimeoutMs: durationMs(message.connectTimeout, 'connect_timeout', problems, DEFAULT_CONNECT_TIMEOUT_MS, 1),
+    balancer: decodeBalancer(message, '', problems),
+    peerIdentities: decodeTransport(message, problems),
+    limits: decodeLimits(message.circuitBreakers, retryBudget !== null, problems),
+    retryBudget: retryBudget ?? DEFAULT_RETRY_BUDGET,
+    service: decodeServiceRef(message.metadata, '', problems),
+  };
+  return problems.isEmpty ? ok(cluster) : err(problems);
+}
+
+function decodeDiscovery(message: Cluster, problems: Problems): ClusterConfig['discovery'] {
+  switch (message.clusterDiscoveryType?.value ?? Discovery.STATIC) {
+    case Discovery.EDS: {
+      checkSource(message.edsClusterConfig?.edsConfig, 'eds_cluster_config.eds_config', problems);
+      const name = message.edsClusterConfig?.serviceName ?? '';
+      if (name !== '' && name !== message.name) {
+        refuse(problems, 'eds_cluster_config.service_name', 'endpoints of another name', "the cluster's own name");
+      }
+      return 'eds';
+    }
+    case Discovery.STATIC:
+      return 'static';
+    case Discovery.ORIGINAL_DST:
+      return 'original-dst';
+    default:
+      refuse(problems, 'type', `value ${message.clusterDiscoveryType?.value}`, 'EDS, STATIC, ORIGINAL_DST');
+      return 'static';
+  }
+}
+
+function decodeStatic(message: Cluster, problems: Problems): ClusterConfig['endpoints'] {
+  if (message.loadAssignment === undefined) {
+    problems.add('load_assignment', 'must be set for a cluster of type STATIC');
+    return null;
+  }
+  return { cluster: message.name, endpoints: decodeAssignment(message.loadAssignment, 'load_assignment', problems) };
+}
+
+function refuseUnsupported(message: Cluster, problems: Problems): void {
+  if (message.outlierDetection !== undefined) refuse(problems, 'outlier_detection', 'outlier detection');
+  const panic = message.commonLbConfig?.healthyPanicThreshold?.value ?? 0;
+  if (panic !== 0) refuse(problems, 'common_lb_config.healthy_panic_threshold', 'a panic threshold above 0', '0');
+  for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
+    const path = `typed_extension_protocol_options["${key}"]`;
+    const options = readAny(any, EXTENSION.httpProtocolOptions, HttpProtocolOptions, path, problems);
+    if (options !== null) checkProtocol(options, path, problems);
+    else if (any.typeUrl !== EXTENSION.httpProtocolOptions)
+      refuse(problems, path, shortType(any.typeUrl), 'HttpProtocolOptions');
+  }
+}
+
+function checkProtocol(options: HttpProtocolOptions, path: string, problems: Problems): void {
+  const common = at(path, 'common_http_protocol_options');
+  if (options.commonHttpProtocolOptions?.idleTimeout !== undefined) {
+    refuse(problems, at(common, 'idle_timeout'), 'an idle timeout per cluster', 'the setting peer-idle');
+  }
+  if ((options.commonHttpProtocolOptions?.maxRequestsPerConnection ?? 0) !== 0) {
+    refuse(problems, at(common, 'max_requests_per_connection'), 'a limit of requests per connection');
+  }
+  if (options.upstreamProtocolOptions?.value.protocolConfig?.$case === 'http2ProtocolOptions') {
+    refuse(problems, at(path, 'explicit_http_config.http2_protocol_options'), 'HTTP/2', 'http_protocol_options');
+  }
+}
+
+/** SPIFFE IDs that mTLS endpoints may prove. Endpoints say by themselves which of the sockets is theirs. */
+function decodeTransport(message: Cluster, problems: Problems): readonly string[] {
+  if (decodeUpstream(message.transportSocket, 'transport_socket', problems).mtls) {
+    refuse(problems, 'transport_socket', 'TLS to every endpoint', 'transport_socket_matches with tulle: mtls');
+  }
+  return message.transportSocketMatches.flatMap((match, i) =>
+    decodeSocketMatch(match, `transport_socket_matches[${i}]`, problems),
+  );
+}
+
+function decodeSocketMatch(match: Cluster_TransportSocketMatch, path: string, problems: Problems): readonly string[] {
+  const transport = decodeUpstream(match.transportSocket, at(path, 'transport_socket'), problems);
+  const keys = Object.keys(match.match ?? {});
+  if (keys.length === 0 ? transport.mtls : !transport.mtls || keys.length > 1 || !saysMtls(match.match)) {
+    refuse(problems, at(path, 'match'), 'this combination', 'tulle: mtls with TLS, or an empty match with RawBuffer');
+  }
+  return transport.peerIdentities;
+}
+
+/** @param hasBudget our own retry budget is there; Envoy's counterparts are then meant for others. */
+function decodeLimits(
+  breakers: CircuitBreakers | undefined,
+  hasBudget: boolean,
+  problems: Problems,
+): ClusterConfig['limits'] {
+  const [first, ...more] = breakers?.thresholds ?? [];
+  const path = 'circuit_breakers.thresholds';
+  if (more.length > 0) refuse(problems, path, 'more than one set of thresholds', 'one');
+  if (!hasBudget && (first?.maxRetries !== undefined || first?.retryBudget !== undefined)) {
+    refuse(problems, `${path}[0]`, 'max_retries or retry_budget alone', 'cluster metadata tulle.retry_budget');
+  }
+  return {
+    connections: first?.maxConnections ?? DEFAULT_LIMIT,
+    pendingRequests: first?.maxPendingRequests ?? DEFAULT_LIMIT,
+    requests: first?.maxRequests ?? DEFAULT_LIMIT,
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * `Listener` to a listener of a snapshot: its filter chains, most specific first. Sockets are opened by settings, not by resources,
+ * so `bind_to_port` needs no look. What a chain does with bytes stands in network.ts.
+ */
+import { TrafficDirection } from '#api/generated/envoy/config/core/v3/core.ts';
+import { Listener, type FilterChain, type FilterChainMatch } from '#api/generated/envoy/config/listener/v3/listener.ts';
+import { EXTENSION, INBOUND_LISTENER } from '#api/names.ts';
+import { Problems } from '#base/problems.ts';
+import { err, ok, type Result } from '#base/result.ts';
+import type { FilterChainConfig, HttpNetworkConfig, ListenerConfig, TcpNetworkConfig } from '../snapshot.ts';
+import { decodeAddress } from './endpoints.ts';
+import { readMessage, shortType } from './message.ts';
+import { decodeServiceRef } from './metadata.ts';
+import { decodeNetwork } from './network.ts';
+import { decodeDownstream } from './tls.ts';
+import { at, refuse } from './unsupported.ts';
+
+/** What these do, the sidecar does anyway: original destination and detection by first bytes. */
+const LISTENER_FILTERS: readonly string[] = [EXTENSION.originalDst, EXTENSION.tlsInspector, EXTENSION.httpInspector];
+/** What the HTTP inspector reports; a chain that names them is for connections that begin like HTTP. */
+const HTTP_PROTOCOLS: readonly string[] = ['http/1.0', 'http/1.1', 'h2c'];
+
+/** The listener, or everything that is wrong with it. */
+export function decodeListener(bytes: Uint8Array): Result<ListenerConfig, Problems> {
+  const problems = new Problems();
+  const message = readMessage(Listener, bytes, '', problems);
+  if (message === null) return err(problems);
+  refuseUnsupported(message, problems);
+  const inbound = message.trafficDirection === TrafficDirection.INBOUND || message.name === INBOUND_LISTENER;
+  const { address, port } =
+    message.address === undefined ? { address: '', port: 0 } : decodeAddress(message.address, 'address', problems);
+  const listener: ListenerConfig = {
+    name: message.name,
+    direction: inbound ? 'inbound' : 'outbound',
+    address,
+    port,
+    chains: decodeChains(message, problems),
+    service: decodeServiceRef(message.metadata, '', problems),
+  };
+  return problems.isEmpty ? ok(listener) : err(problems);
+}
+
+function refuseUnsupported(message: Listener, problems: Problems): void {
+  if (message.name === '') problems.add('name', 'must not be empty');
+  if (message.apiListener !== undefined) refuse(problems, 'api_listener', 'a listener without socket', 'filter_chains');
+  for (const [i, filter] of message.listenerFilters.entries()) {
+    const typeUrl = filter.configType?.value.typeUrl;
+    if (!LISTENER_FILTERS.includes(typeUrl ?? '')) {
+      refuse(problems, `listener_filters[${i}]`, shortType(typeUrl), 'OriginalDst, TlsInspector, HttpInspector');
+    }
+  }
+}
+
+/** A chain while its listener is decoded. */
+interface Draft {
+  readonly match: Omit<FilterChainConfig, 'network'>;
+  readonly network: HttpNetworkConfig | TcpNetworkConfig | null;
+  /** Only for connections that begin like HTTP. */
+  readonly detected: boolean;
+}
+
+/**
+ * Envoy chooses by destination port first, then by transport, then by application protocol; `default_filter_chain` takes what no chain matched.
+ * A TCP chain beside a detected HTTP chain, or the default chain, becomes the fallback of that HTTP chain.
+ */
+function decodeChains(message: Listener, problems: Problems): readonly FilterChainConfig[] {
+  const drafts = message.filterChains.map((chain, i) => decodeChain(chain, `filter_chains[${i}]`, problems));
+  const last =
+    message.defaultFilterChain === undefined
+      ? null
+      : decodeChain(message.defaultFilterChain, 'default_filter_chain', problems);
+  if (message.filterChains.length === 0 && last === null && message.apiListener === undefined) {
+    problems.add('filter_chains', 'must hold at least one chain');
+  }
+  refuseTwins(drafts, problems);
+  const chains = drafts.flatMap((draft) => finishChain(draft, drafts, last));
+  if (last?.network) chains.push({ ...last.match, network: last.network });
+  return chains.toSorted((a, b) => specificity(b) - specificity(a));
+}
+
+function specificity(chain: FilterChainConfig): number {
+  return (chain.destinationPort === null ? 0 : 2) + (chain.transport === null ? 0 : 1);
+}
+
+function sameConnections(a: Draft, b: Draft): boolean {
+  return a.match.destinationPort === b.match.destinationPort && a.match.transport === b.match.transport;
+}
+
+function refuseTwins(drafts: readonly Draft[], problems: Problems): void {
+  for (const [i, draft] of drafts.entries()) {
+    if (drafts.findIndex((d) => sameConnections(d, draft) && d.detected === draft.detected) !== i) {
+      problems.add(`filter_chains[${i}].filter_chain_match`, 'matches the same connections as an earlier chain');
+    }
+  }
+}
+
+/** None for a TCP chain that is the fallback of an HTTP chain, and for one that is refused. */
+function finishChain(draft: Draft, drafts: readonly Draft[], last: Draft | null): FilterChainConfig[] {
+  const { match, network } = draft;
+  if (network === null) return [];
+  if (!draft.detected && network.kind === 'tcp' && drafts.some((d) => d.detected && sameConnections(d, draft)))
+    return [];
+  if (network.kind === 'tcp') return [{ ...match, network }];
+  const beside = drafts.find((d) => d !== draft && sameConnections(d, draft))?.network;
+  // Without a port to match, the default chain can only be meant for what is not HTTP.
+  const fallback = beside ?? (draft.detected || match.destinationPort === null ? last?.network : null);
+  return [{ ...match, network: { ...network, fallbackCluster: fallback?.kind === 'tcp' ? fallback.cluster : '' } }];
+}
+
+function decodeChain(chain: FilterChain, path: string, problems: Problems): Draft {
+  const transport = decodeDownstream(chain.transportSocket, at(path, 'transport_socket'), problems);
+  const match = decodeChainMatch(chain.filterChainMatch, at(path, 'filter_chain_match'), problems);
+  if (transport.mtls && match.transport === 'raw_buffer') {
+    problems.add(path, 'cannot terminate TLS on connections that are not TLS', 'set transport_protocol to tls');
+  }
+  return {
+    match: {
+      name: chain.name,
+      destinationPort: match.destinationPort,
+      transport: match.transport,
+      mtls: transport.mtls,
+    },
+    network: decodeNetwork(chain.filters, at(path, 'filters'), problems),
+    detected: match.detected,
+  };
+}
+
+function decodeChainMatch(
+  match: FilterChainMatch | undefined,
+  path: string,
+  problems: Problems,
+): Pick<FilterChainConfig, 'destinationPort' | 'transport'> & { readonly detected: boolean } {
+  if (match === undefined) return { destinationPort: null, transport: null, detected: false };
+  const { destinationPort: port, transportProtocol, applicationProtocols } = match;
+  if (port !== undefined && (port < 1 || port > 65_535)) problems.add(at(path, 'destination_port'), 'must be a port');
+  if (match.prefixRanges.length > 0) refuse(problems, at(path, 'prefix_ranges'), 'matching by address');
+  if (match.serverNames.length > 0) refuse(problems, at(path, 'server_names'), 'matching by server name');
+  for (const [i, protocol] of applicationProtocols.entries()) {
+    if (!HTTP_PROTOCOLS.includes(protocol)) {
+      refuse(problems, at(path, `application_protocols[${i}]`), protocol, HTTP_PROTOCOLS.join(', '));
+    }
+  }
+  const known = transportProtocol === 'tls' || transportProtocol === 'raw_buffer' ? transportProtocol : null;
+  if (known === null && transportProtocol !== '') {
+    refuse(problems, at(path, 'transport_protocol'), transportProtocol, 'tls, raw_buffer');
+  }
+  return { destinationPort: port ?? null, transport: known, detected: applicationProtocols.length > 0 };
+}
