@@ -1,4 +1,8 @@
 /** EndpointSlice (discovery.k8s.io/v1): where a Service really is. */
+import { boolean, choice, string, type ValueOf } from './field.ts';
+import { envelope, type ParseContext, readObject } from './object.ts';
+import { list, optional, part, required } from './structure.ts';
+import { appProtocol, dnsLabel, dnsSubdomain, isIpv4, isIpv6, portNumber } from './text-forms.ts';
 import type { KubeObject } from './meta.ts';
 
 export interface SliceEndpoint {
@@ -19,4 +23,82 @@ export interface EndpointSlice extends KubeObject {
   readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
   readonly ports: readonly { readonly name: string; readonly port: number; readonly appProtocol: string }[];
   readonly endpoints: readonly SliceEndpoint[];
+}
+
+const CONDITIONS = part({
+  ready: optional(boolean(), null),
+  serving: optional(boolean(), null),
+  terminating: optional(boolean(), null),
+});
+
+const ENDPOINT = part({
+  addresses: required(list(string({ minLength: 1, maxLength: 253 }), { minItems: 1, maxItems: 100 })),
+  conditions: optional(CONDITIONS, { ready: null, serving: null, terminating: null }),
+  zone: optional(string(), ''),
+  nodeName: optional(string(), ''),
+  targetRef: optional(part({ kind: optional(string(), ''), name: optional(string(), '') }), { kind: '', name: '' }),
+});
+
+const PORT = part({
+  name: optional(anyPortName(), ''),
+  port: optional(portNumber, null),
+  appProtocol: optional(appProtocol, ''),
+});
+
+/** Bounds of discovery.k8s.io/v1. */
+const ENDPOINT_SLICE = part({
+  ...envelope(dnsSubdomain),
+  addressType: required(choice(['IPv4', 'IPv6', 'FQDN'])),
+  endpoints: optional(list(ENDPOINT, { maxItems: 1000 }), []),
+  ports: optional(list(PORT, { maxItems: 100 }), []),
+});
+
+/** A Service's port name, which may be empty here. */
+function anyPortName() {
+  const empty = string();
+  return {
+    schema: empty.schema,
+    read: (...args: Parameters<typeof empty.read>) => (args[0] === '' ? empty : dnsLabel).read(...args),
+  };
+}
+
+/** The label that ties a slice to its Service. */
+const SERVICE_LABEL = 'kubernetes.io/service-name';
+
+/** Absent conditions count as the API says: ready unless told otherwise, serving as ready, not terminating. */
+function endpointOf({ addresses, conditions, zone, nodeName, targetRef }: ValueOf<typeof ENDPOINT>): SliceEndpoint {
+  const ready = conditions.ready ?? true;
+  return {
+    addresses,
+    ready,
+    serving: conditions.serving ?? ready,
+    terminating: conditions.terminating ?? false,
+    zone,
+    nodeName,
+    pod: targetRef.kind === 'Pod' ? targetRef.name : '',
+  };
+}
+
+export function parseEndpointSlice(value: unknown, context: ParseContext): EndpointSlice | null {
+  return readObject('EndpointSlice', ENDPOINT_SLICE, value, context, (slice, common, problems) => {
+    const fits = { IPv4: isIpv4, IPv6: isIpv6, FQDN: (text: string) => text !== '' }[slice.addressType];
+    for (const [i, { addresses }] of slice.endpoints.entries()) {
+      for (const [j, address] of addresses.entries()) {
+        if (fits(address)) continue;
+        problems.add(
+          `endpoints[${i}].addresses[${j}]`,
+          `${JSON.stringify(address)} is no ${slice.addressType} address`,
+        );
+      }
+    }
+    return {
+      kind: 'EndpointSlice',
+      ...common,
+      service: common.meta.labels[SERVICE_LABEL] ?? '',
+      addressType: slice.addressType,
+      // A port without number stands for all ports, which no Service port leads to.
+      ports: slice.ports.flatMap(({ name, port, appProtocol }) => (port === null ? [] : [{ name, port, appProtocol }])),
+      endpoints: slice.endpoints.map(endpointOf),
+    };
+  });
 }

@@ -2,7 +2,13 @@
  * TrafficPolicy (tulle.dev/v1alpha1): how calls to a Service, a Service port or a route behave.
  * The schema is `crds/trafficpolicies.yaml`; a null here means "not given", so that precedence can be settled field by field.
  */
+import { ANYTHING, choice, duration, type ValueOf } from './field.ts';
 import type { KubeObject } from './meta.ts';
+import { type ParseContext, readObject, strictEnvelope } from './object.ts';
+import { object, optional, required } from './structure.ts';
+import { dnsSubdomain } from './text-forms.ts';
+import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
+import { HASH_ON, LATER_MEMBERS, LOCALITY } from './traffic-policy-later.ts';
 
 export interface PolicyTargetRef {
   readonly group: string;
@@ -48,4 +54,83 @@ export type LoadBalancerName = (typeof LOAD_BALANCERS)[number];
 export interface TrafficPolicy extends KubeObject {
   readonly kind: 'TrafficPolicy';
   readonly spec: TrafficPolicySpec;
+}
+
+const LOAD_BALANCER = object({
+  policy: optional(choice(LOAD_BALANCERS), null, 'How an endpoint is chosen.'),
+  hashOn: optional(HASH_ON, null, 'What is hashed, for RingHash and Maglev.'),
+  slowStart: optional(duration('0s', '1h'), null, 'Time in which a new endpoint comes up to its full share.'),
+  locality: optional(LOCALITY, null, 'Preference by place.'),
+});
+
+/** What the CRD's schema is made from. */
+export const TRAFFIC_POLICY_SPEC = object({
+  targetRefs: required(TARGET_REFS, 'What the policy is about: Services, their ports, or routes.'),
+  timeouts: optional(TIMEOUTS, NO_TIMEOUTS, 'How long things may take. None by default, but 1s for connect.'),
+  retries: optional(RETRIES, null, 'What is tried again.'),
+  loadBalancer: optional(LOAD_BALANCER, null, 'How requests are spread over endpoints.'),
+  ...LATER_MEMBERS,
+});
+type RawSpec = ValueOf<typeof TRAFFIC_POLICY_SPEC>;
+
+const TRAFFIC_POLICY = object({
+  ...strictEnvelope(dnsSubdomain),
+  spec: required(TRAFFIC_POLICY_SPEC),
+  status: optional(ANYTHING, null),
+});
+
+const BALANCERS_IN_FORCE: ReadonlySet<LoadBalancerName> = new Set<LoadBalancerName>([
+  'PeakEwma',
+  'LeastRequest',
+  'RoundRobin',
+  'Random',
+]);
+
+/** The topmost path of each thing that was given and is not in force, in the order of the schema. */
+function notInForce(spec: RawSpec): readonly string[] {
+  const { retries, loadBalancer } = spec;
+  const policy = loadBalancer?.policy ?? null;
+  const given: readonly (readonly [path: string, isGiven: boolean])[] = [
+    ['spec.retries.grpc', (retries?.grpc ?? null) !== null],
+    ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
+    ['spec.loadBalancer.policy', policy !== null && !BALANCERS_IN_FORCE.has(policy)],
+    ['spec.loadBalancer.hashOn', (loadBalancer?.hashOn ?? null) !== null],
+    ['spec.loadBalancer.slowStart', (loadBalancer?.slowStart ?? null) !== null],
+    ['spec.loadBalancer.locality', (loadBalancer?.locality ?? null) !== null],
+    ...(Object.keys(LATER_MEMBERS) as (keyof typeof LATER_MEMBERS)[]).map(
+      (key) => [`spec.${key}`, spec[key] !== null] as const,
+    ),
+  ];
+  return given.filter(([, isGiven]) => isGiven).map(([path]) => path);
+}
+
+function retriesOf({ backoff, budget, hedge, ...rest }: NonNullable<RawSpec['retries']>): RetrySpec {
+  return {
+    ...rest,
+    backoff: backoff === null ? null : { baseMs: backoff.base, maxMs: backoff.max },
+    budget:
+      budget === null
+        ? null
+        : { percent: budget.percent, minPerSecond: budget.minPerSecond, intervalMs: budget.interval },
+    hedge: hedge === null ? null : { afterMs: hedge.after, max: hedge.max },
+  };
+}
+
+export function parseTrafficPolicy(value: unknown, context: ParseContext): TrafficPolicy | null {
+  return readObject('TrafficPolicy', TRAFFIC_POLICY, value, context, ({ spec }, common) => ({
+    kind: 'TrafficPolicy',
+    ...common,
+    spec: {
+      targetRefs: spec.targetRefs,
+      timeouts: {
+        requestMs: spec.timeouts.request,
+        perTryMs: spec.timeouts.perTry,
+        idleMs: spec.timeouts.idle,
+        connectMs: spec.timeouts.connect,
+      },
+      retries: spec.retries === null ? null : retriesOf(spec.retries),
+      loadBalancer: spec.loadBalancer === null ? null : { policy: spec.loadBalancer.policy },
+      notInForce: notInForce(spec),
+    },
+  }));
 }

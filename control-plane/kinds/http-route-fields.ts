@@ -1,0 +1,177 @@
+/**
+ * The fields of HTTPRoute below a rule's matches and filters, with the bounds, defaults and rules of Gateway API v1 (standard channel).
+ * Knows nothing of rules as a whole, nor of what a route means.
+ */
+import { linearRegex } from '#base/regex.ts';
+import { ANYTHING, choice, type Field, string, type ValueOf } from './field.ts';
+import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
+import { headerName, headerValue } from './text-forms.ts';
+
+/** Gateway API: maxItems of matches by header and by query parameter, of header modifiers, of filters. */
+const MAX_ITEMS = 16;
+
+const MATCH_TYPES = ['Exact', 'RegularExpression'] as const;
+const PATH_TYPES = ['Exact', 'PathPrefix', 'RegularExpression'] as const;
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
+
+const PATH_MEMBERS = {
+  type: defaulted(choice(PATH_TYPES), 'PathPrefix'),
+  value: defaulted(string({ maxLength: 1024 }), '/'),
+};
+
+const PATH_CHARACTERS = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$/;
+const NOT_IN_PATHS = ['//', '/./', '/../', '%2f', '%2F', '#'];
+
+type PathMatch = ValueOf<ReturnType<typeof object<typeof PATH_MEMBERS>>>;
+
+/** Rules of HTTPPathMatch. */
+const PATH_RULES: readonly Rule<PathMatch>[] = [
+  {
+    rule: "(self.type in ['Exact','PathPrefix']) ? self.value.startsWith('/') : true",
+    message: "must be an absolute path and start with '/'",
+    at: 'value',
+    holds: ({ type, value }) => type === 'RegularExpression' || value.startsWith('/'),
+  },
+  ...NOT_IN_PATHS.map((text) => ({
+    rule: `(self.type in ['Exact','PathPrefix']) ? !self.value.contains('${text}') : true`,
+    message: `must not contain '${text}'`,
+    at: 'value',
+    holds: ({ type, value }: PathMatch) => type === 'RegularExpression' || !value.includes(text),
+  })),
+  {
+    rule: "(self.type in ['Exact','PathPrefix']) ? !self.value.endsWith('/..') && !self.value.endsWith('/.') : true",
+    message: "must not end with '/..' or '/.'",
+    at: 'value',
+    holds: ({ type, value }) => type === 'RegularExpression' || !(value.endsWith('/..') || value.endsWith('/.')),
+  },
+  {
+    rule: `(self.type in ['Exact','PathPrefix']) ? self.value.matches(r"""${PATH_CHARACTERS.source}""") : true`,
+    message: 'must only contain the characters that a path may have, others percent-encoded',
+    at: 'value',
+    holds: ({ type, value }) => type === 'RegularExpression' || PATH_CHARACTERS.test(value),
+  },
+];
+
+interface Matcher {
+  readonly type: string;
+  readonly value: string;
+}
+
+/** Adds the check of a regular expression, which no schema can say, to a match that may hold one. */
+function withRegex<T extends Matcher>(field: Field<T>): Field<T> {
+  return {
+    schema: field.schema,
+    read(value, path, problems) {
+      const match = field.read(value, path, problems);
+      if (match?.type !== 'RegularExpression') return match;
+      const regex = linearRegex(match.value);
+      if (regex.ok) return match;
+      problems.add(`${path}.value`, regex.error, 'use RE2 syntax: no look-around, no back references');
+      return undefined;
+    },
+  };
+}
+
+function namedValue(maxValueLength: number) {
+  return withRegex(
+    object({
+      type: defaulted(choice(MATCH_TYPES), 'Exact'),
+      name: required(headerName),
+      value: required(string({ minLength: 1, maxLength: maxValueLength })),
+    }),
+  );
+}
+
+/** Header names differ without regard to case (RFC 9110 5.1). */
+const byHeaderName = { keys: ['name'], of: (item: { readonly name: string }) => item.name.toLowerCase() };
+const byName = { keys: ['name'], of: (item: { readonly name: string }) => item.name };
+
+/** Path of a match that names none. */
+const ANY_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
+
+export const MATCH = object({
+  path: defaulted(withRegex(object(PATH_MEMBERS, PATH_RULES)), ANY_PATH),
+  headers: optional(list(namedValue(4096), { maxItems: MAX_ITEMS, unique: byHeaderName }), []),
+  queryParams: optional(list(namedValue(1024), { maxItems: MAX_ITEMS, unique: byName }), []),
+  method: optional(choice(METHODS), ''),
+});
+
+/** The match of a rule that names none. */
+export const EVERYTHING: ValueOf<typeof MATCH> = { path: ANY_PATH, headers: [], queryParams: [], method: '' };
+
+const HEADERS = list(object({ name: required(headerName), value: required(headerValue) }), {
+  maxItems: MAX_ITEMS,
+  unique: byHeaderName,
+});
+
+const MODIFIER = object({
+  set: optional(HEADERS, []),
+  add: optional(HEADERS, []),
+  remove: optional(
+    list(headerName, { maxItems: MAX_ITEMS, unique: { keys: [], of: (name) => name.toLowerCase() } }),
+    [],
+  ),
+});
+
+/** The body that each type of filter needs. */
+const FILTER_BODIES = {
+  RequestHeaderModifier: 'requestHeaderModifier',
+  ResponseHeaderModifier: 'responseHeaderModifier',
+  RequestMirror: 'requestMirror',
+  RequestRedirect: 'requestRedirect',
+  URLRewrite: 'urlRewrite',
+  ExtensionRef: 'extensionRef',
+} as const;
+type FilterType = keyof typeof FILTER_BODIES;
+const FILTER_TYPES = Object.keys(FILTER_BODIES) as readonly FilterType[];
+
+const FILTER_MEMBERS = {
+  type: required(choice(FILTER_TYPES)),
+  requestHeaderModifier: optional(MODIFIER, null),
+  responseHeaderModifier: optional(MODIFIER, null),
+  requestMirror: optional(ANYTHING, null),
+  requestRedirect: optional(ANYTHING, null),
+  urlRewrite: optional(ANYTHING, null),
+  extensionRef: optional(ANYTHING, null),
+};
+type RawFilter = ValueOf<ReturnType<typeof object<typeof FILTER_MEMBERS>>>;
+
+const FILTER_RULES: readonly Rule<RawFilter>[] = FILTER_TYPES.flatMap((type) => {
+  const body = FILTER_BODIES[type];
+  return [
+    {
+      rule: `!(!has(self.${body}) && self.type == '${type}')`,
+      message: `${body} must be given for the filter type ${type}`,
+      holds: (filter: RawFilter) => filter.type !== type || filter[body] !== null,
+    },
+    {
+      rule: `!(has(self.${body}) && self.type != '${type}')`,
+      message: `${body} must not be given unless the filter type is ${type}`,
+      holds: (filter: RawFilter) => filter.type === type || filter[body] === null,
+    },
+  ];
+});
+
+const FILTER_LIST = list(object(FILTER_MEMBERS, FILTER_RULES), { maxItems: MAX_ITEMS });
+
+/** Each type at most once in a list, except those that may stand for several things. */
+const REPEATABLE: ReadonlySet<FilterType> = new Set<FilterType>(['RequestMirror', 'ExtensionRef']);
+
+export const FILTERS: Field<readonly ReturnType<typeof filterOf>[]> = {
+  schema: FILTER_LIST.schema,
+  read(value, path, problems) {
+    const filters = FILTER_LIST.read(value, path, problems);
+    if (filters === undefined) return undefined;
+    const types = filters.map(({ type }) => type);
+    const repeated = types.findIndex((type, i) => !REPEATABLE.has(type) && types.indexOf(type) < i);
+    if (repeated < 0) return filters.map(filterOf);
+    problems.add(`${path}[${repeated}]`, `the filter ${types[repeated] ?? ''} must not be repeated`, 'join the two');
+    return undefined;
+  },
+};
+
+function filterOf({ type, requestHeaderModifier, responseHeaderModifier }: RawFilter) {
+  const modifier = requestHeaderModifier ?? responseHeaderModifier;
+  const typed = type === 'RequestHeaderModifier' || type === 'ResponseHeaderModifier';
+  return typed && modifier !== null ? { type, modifier } : { type: 'unsupported' as const, name: type };
+}

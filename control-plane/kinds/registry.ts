@@ -1,0 +1,88 @@
+/**
+ * Which parser reads which apiVersion and kind: one explicit list.
+ * Knows no file, no API server and nothing of what objects mean together.
+ */
+import { parseDeployment } from './deployment.ts';
+import { parseEndpointSlice } from './endpoint-slice.ts';
+import { describe } from './field.ts';
+import { parseHttpRoute } from './http-route.ts';
+import type { Kind, KubeObject } from './meta.ts';
+import { parseNamespace } from './namespace.ts';
+import type { ParseContext } from './object.ts';
+import { parsePod } from './pod.ts';
+import { parseServiceAccount } from './service-account.ts';
+import { parseService } from './service.ts';
+import { isRecord } from './structure.ts';
+import { parseTrafficPolicy } from './traffic-policy.ts';
+
+const READERS = {
+  Namespace: { group: '', version: 'v1', parse: parseNamespace },
+  ServiceAccount: { group: '', version: 'v1', parse: parseServiceAccount },
+  Service: { group: '', version: 'v1', parse: parseService },
+  Pod: { group: '', version: 'v1', parse: parsePod },
+  Deployment: { group: 'apps', version: 'v1', parse: parseDeployment },
+  EndpointSlice: { group: 'discovery.k8s.io', version: 'v1', parse: parseEndpointSlice },
+  HTTPRoute: { group: 'gateway.networking.k8s.io', version: 'v1', parse: parseHttpRoute },
+  TrafficPolicy: { group: 'tulle.dev', version: 'v1alpha1', parse: parseTrafficPolicy },
+} as const satisfies Record<
+  Kind,
+  { group: string; version: string; parse: (value: unknown, context: ParseContext) => KubeObject | null }
+>;
+
+type Parsed = NonNullable<ReturnType<(typeof READERS)[Kind]['parse']>>;
+
+/** `skipped`: a kind that is not ours to read. `refused`: problems were added. */
+export type Outcome =
+  | { readonly outcome: 'parsed'; readonly object: Parsed }
+  | { readonly outcome: 'skipped'; readonly kind: string }
+  | { readonly outcome: 'refused'; readonly kind: Kind | null };
+
+/** The apiVersion in which a kind is read. */
+export function apiVersionOf(kind: Kind): string {
+  const { group, version } = READERS[kind];
+  return group === '' ? version : `${group}/${version}`;
+}
+
+/** Reads any object. Every kind that is not in the list is skipped, and so is one of the same name in a group of somebody else's (Knative has a Service too). */
+export function parseObject(value: unknown, context: ParseContext): Outcome {
+  if (!isRecord(value)) return refuse(context, '', `must be a Kubernetes object, is ${describe(value)}`);
+  const { apiVersion, kind } = value;
+  for (const [key, given] of Object.entries({ apiVersion, kind })) {
+    if (given === undefined)
+      return refuse(context, key, 'is missing', 'every Kubernetes object has apiVersion and kind');
+    if (typeof given !== 'string' || given === '') {
+      return refuse(context, key, `must be a name, is ${describe(given)}`, '');
+    }
+  }
+  const name = kind as string;
+  if (!isKnown(name)) return { outcome: 'skipped', kind: name };
+  const wanted = apiVersionOf(name);
+  if (apiVersion === wanted) {
+    const object = READERS[name].parse(value, context);
+    return object === null ? { outcome: 'refused', kind: name } : { outcome: 'parsed', object };
+  }
+  if (isForeign(apiVersion as string)) return { outcome: 'skipped', kind: name };
+  return refuse(
+    context,
+    'apiVersion',
+    `${JSON.stringify(apiVersion)} is not supported for ${name}`,
+    `write ${wanted}`,
+    name,
+  );
+}
+
+function refuse(context: ParseContext, path: string, reason: string, advice = '', kind: Kind | null = null): Outcome {
+  context.problems.add(path, reason, advice, context.placeOf(path) ?? context.place ?? undefined);
+  return { outcome: 'refused', kind };
+}
+
+function isKnown(kind: string): kind is Kind {
+  return Object.hasOwn(READERS, kind);
+}
+
+/** A group that is neither ours nor of Kubernetes: those have no dot, or end in `k8s.io`. */
+function isForeign(apiVersion: string): boolean {
+  const slash = apiVersion.indexOf('/');
+  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
+  return group.includes('.') && !group.endsWith('k8s.io') && !group.endsWith('tulle.dev');
+}
