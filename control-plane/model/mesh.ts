@@ -51,7 +51,7 @@ export interface Workload {
   readonly meshed: boolean;
   readonly mtlsMode: MtlsMode;
   readonly zone: string;
-  /** Ports that Services send to, with the protocol they declared: these get inbound listeners. */
+  /** Ports that Services send to, with the protocol they declared, and the other container ports (`unknown`). By port, ascending. */
   readonly inboundPorts: readonly { readonly port: number; readonly protocol: AppProtocol }[];
 }
 
@@ -62,6 +62,8 @@ export interface Endpoint {
   readonly zone: string;
   /** Key in `Mesh.workloads`; null when no pod is known at this address. */
   readonly workload: string | null;
+  /** `Workload.owner`; empty when no pod is known at this address. */
+  readonly owner: string;
   /** SPIFFE ID the peer must prove; null: it has no sidecar, plaintext. */
   readonly identity: string | null;
 }

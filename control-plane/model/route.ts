@@ -64,3 +64,12 @@ export interface Route {
   readonly action: RouteAction;
   readonly policy: RoutePolicy;
 }
+
+/**
+ * What a client of this namespace sees of a Service port's routes. Consumer routes of a namespace take the place of the
+ * producer's for its clients (GEP-1324), and none is tried after the one that ends the list.
+ */
+export function visibleRoutes(routes: readonly Route[], clientNamespace: string): readonly Route[] {
+  const own = routes.filter((r) => r.consumerNamespace === clientNamespace);
+  return own.length > 0 ? own : routes.filter((r) => r.consumerNamespace === null);
+}

@@ -1,0 +1,65 @@
+/**
+ * The whole policy of a route and of a backend, from the fields in force; and which given fields are not, and why.
+ * Knows no object but the policy's spec.
+ */
+import type { HttpRouteRule } from '../../kinds/http-route.ts';
+import type { PolicyTargetRef, TrafficPolicySpec } from '../../kinds/traffic-policy.ts';
+import {
+  DEFAULT_BACKEND_POLICY,
+  DEFAULT_ROUTE_POLICY,
+  type BackendPolicy,
+  type RoutePolicy,
+} from '../../model/policy.ts';
+import { balancerOf, LOAD_BALANCER } from './load-balancer.ts';
+import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
+import type { Field, Settle } from './settle.ts';
+import { CONNECT_TIMEOUT, IDLE_TIMEOUT, PER_TRY_TIMEOUT, REQUEST_TIMEOUT } from './timeouts.ts';
+
+/** Connections belong to the backend, whatever route leads there. */
+export const BACKEND_FIELDS: readonly Field<unknown>[] = [CONNECT_TIMEOUT, LOAD_BALANCER, ...BUDGET_FIELDS];
+
+export const POLICY_FIELDS: readonly Field<unknown>[] = [
+  REQUEST_TIMEOUT,
+  PER_TRY_TIMEOUT,
+  IDLE_TIMEOUT,
+  ...ROUTE_RETRY_FIELDS,
+  ...BACKEND_FIELDS,
+];
+
+/** @param own timeouts of the HTTPRoute rule; null for the default route */
+export function routePolicy(settle: Settle, own: HttpRouteRule['timeouts'] | null): RoutePolicy {
+  const fallback = DEFAULT_ROUTE_POLICY;
+  return {
+    requestTimeoutMs: settle(REQUEST_TIMEOUT, own?.requestMs) ?? fallback.requestTimeoutMs,
+    perTryTimeoutMs: settle(PER_TRY_TIMEOUT, own?.backendRequestMs) ?? fallback.perTryTimeoutMs,
+    idleTimeoutMs: settle(IDLE_TIMEOUT) ?? fallback.idleTimeoutMs,
+    retry: settleRetry(settle),
+  };
+}
+
+export function backendPolicy(settle: Settle): BackendPolicy {
+  const fallback = DEFAULT_BACKEND_POLICY;
+  const balancer = settle(LOAD_BALANCER);
+  return {
+    connectTimeoutMs: settle(CONNECT_TIMEOUT) ?? fallback.connectTimeoutMs,
+    balancer: (balancer === null ? null : balancerOf(balancer)) ?? fallback.balancer,
+    retryBudget: settleBudget(settle),
+  };
+}
+
+/** Given fields that change nothing: not built yet, or meant for another kind of target. Null when all do. */
+export function notInForce(
+  spec: TrafficPolicySpec,
+  kind: PolicyTargetRef['kind'],
+): { readonly reason: string; readonly message: string } | null {
+  const unsupported = new Set(spec.notInForce);
+  const balancer = LOAD_BALANCER.of(spec);
+  if (balancer !== null && balancerOf(balancer) === null) unsupported.add(LOAD_BALANCER.path);
+  const misplaced =
+    kind === 'Service' ? [] : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map((field) => field.path);
+  const sentences = [];
+  if (unsupported.size > 0) sentences.push(`not supported by this version: ${[...unsupported].sort().join(', ')}`);
+  if (misplaced.length > 0) sentences.push(`in force only on a Service or one of its ports: ${misplaced.join(', ')}`);
+  if (sentences.length === 0) return null;
+  return { reason: unsupported.size > 0 ? 'NotYetSupported' : 'WrongTarget', message: sentences.join('; ') };
+}

@@ -1,0 +1,99 @@
+/**
+ * Retries of TrafficPolicy: which fields it has, and the whole policy that follows from those in force.
+ * Knows no precedence.
+ */
+import {
+  DEFAULT_BACKEND_POLICY,
+  DEFAULT_RETRY_POLICY,
+  type BackendPolicy,
+  type RetryCondition,
+  type RetryPolicy,
+} from '../../model/policy.ts';
+import type { Field, Settle } from './settle.ts';
+
+const CONDITIONS: ReadonlySet<string> = new Set<RetryCondition>([
+  'connect-failure',
+  'refused-stream',
+  'reset',
+  'gateway-error',
+  '5xx',
+  'retriable-status',
+]);
+
+const ATTEMPTS: Field<number> = { path: 'retries.attempts', of: (spec) => spec.retries?.attempts ?? null };
+const ON: Field<readonly string[]> = { path: 'retries.on', of: (spec) => spec.retries?.on ?? null };
+const STATUSES: Field<readonly number[]> = { path: 'retries.statuses', of: (spec) => spec.retries?.statuses ?? null };
+const METHODS: Field<readonly string[]> = { path: 'retries.methods', of: (spec) => spec.retries?.methods ?? null };
+const GRPC: Field<readonly string[]> = { path: 'retries.grpc', of: (spec) => spec.retries?.grpc ?? null };
+const IDEMPOTENCY_KEY: Field<string> = {
+  path: 'retries.idempotencyKeyHeader',
+  of: (spec) => spec.retries?.idempotencyKeyHeader ?? null,
+};
+const BACKOFF_BASE: Field<number> = {
+  path: 'retries.backoff.base',
+  of: (spec) => spec.retries?.backoff?.baseMs ?? null,
+};
+const BACKOFF_MAX: Field<number> = { path: 'retries.backoff.max', of: (spec) => spec.retries?.backoff?.maxMs ?? null };
+const BUDGET_PERCENT: Field<number> = {
+  path: 'retries.budget.percent',
+  of: (spec) => spec.retries?.budget?.percent ?? null,
+};
+const BUDGET_MIN: Field<number> = {
+  path: 'retries.budget.minPerSecond',
+  of: (spec) => spec.retries?.budget?.minPerSecond ?? null,
+};
+const BUDGET_INTERVAL: Field<number> = {
+  path: 'retries.budget.interval',
+  of: (spec) => spec.retries?.budget?.intervalMs ?? null,
+};
+
+/** Fields that say what a route does with a request. */
+export const ROUTE_RETRY_FIELDS: readonly Field<unknown>[] = [
+  ATTEMPTS,
+  ON,
+  STATUSES,
+  METHODS,
+  GRPC,
+  IDEMPOTENCY_KEY,
+  BACKOFF_BASE,
+  BACKOFF_MAX,
+];
+/** Fields that belong to a backend: a budget counts what all routes send there. */
+export const BUDGET_FIELDS: readonly Field<unknown>[] = [BUDGET_PERCENT, BUDGET_MIN, BUDGET_INTERVAL];
+
+/** Null: `attempts: 0`, nothing is retried. */
+export function settleRetry(settle: Settle): RetryPolicy | null {
+  const fallback = DEFAULT_RETRY_POLICY;
+  const attempts = settle(ATTEMPTS) ?? fallback.attempts;
+  const on = settle(ON)?.filter((name): name is RetryCondition => CONDITIONS.has(name)) ?? fallback.on;
+  const statuses = settle(STATUSES) ?? fallback.statuses;
+  const policy: RetryPolicy = {
+    attempts,
+    // Whoever lists statuses means them to be retried.
+    on: statuses.length > 0 && !on.includes('retriable-status') ? [...on, 'retriable-status'] : on,
+    statuses,
+    methods: settle(METHODS) ?? fallback.methods,
+    grpc: settle(GRPC) ?? fallback.grpc,
+    idempotencyKeyHeader: settle(IDEMPOTENCY_KEY)?.toLowerCase() ?? fallback.idempotencyKeyHeader,
+    safeResets: fallback.safeResets,
+    ...settleBackoff(settle),
+  };
+  return attempts === 0 ? null : policy;
+}
+
+/** What is given is never contradicted by a default: a base alone allows ten times itself (as in Envoy), a short maximum alone pulls the base down. */
+function settleBackoff(settle: Settle): Pick<RetryPolicy, 'backoffBaseMs' | 'backoffMaxMs'> {
+  const base = settle(BACKOFF_BASE);
+  const max = settle(BACKOFF_MAX);
+  const baseMs = base ?? Math.min(DEFAULT_RETRY_POLICY.backoffBaseMs, max ?? Infinity);
+  return { backoffBaseMs: baseMs, backoffMaxMs: Math.max(max ?? baseMs * 10, baseMs) };
+}
+
+export function settleBudget(settle: Settle): BackendPolicy['retryBudget'] {
+  const fallback = DEFAULT_BACKEND_POLICY.retryBudget;
+  return {
+    percent: settle(BUDGET_PERCENT) ?? fallback.percent,
+    minPerSecond: settle(BUDGET_MIN) ?? fallback.minPerSecond,
+    intervalMs: settle(BUDGET_INTERVAL) ?? fallback.intervalMs,
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * TrafficPolicies by what they attach to, and what their status says of each target.
+ * Knows which targets exist; the fields themselves are settled elsewhere.
+ */
+import type { HttpRoute } from '../../kinds/http-route.ts';
+import type { Service } from '../../kinds/service.ts';
+import type { PolicyTargetRef, TrafficPolicy } from '../../kinds/traffic-policy.ts';
+import type { World } from '../../sources/world.ts';
+import { byAge, condition, objectStatus, type Condition, type ObjectStatus } from '../conditions.ts';
+import { meshPorts } from '../services.ts';
+import { BACKEND_FIELDS, POLICY_FIELDS, notInForce } from './in-force.ts';
+import type { Level, Loss, Losses } from './settle.ts';
+
+export interface PolicyTable {
+  /** Of a Service port: the port's own policies, then the Service's. */
+  levelsOfPort(service: Service, portName: string): readonly Level[];
+  /** Of a rule: its own policies, then the route's. */
+  levelsOfRule(route: HttpRoute, ruleName: string): readonly Level[];
+  /** One for each policy, once everything is settled. */
+  statuses(losses: Losses): readonly ObjectStatus[];
+}
+
+export function policyTable(world: World): PolicyTable {
+  const byTarget = new Map<string, TrafficPolicy[]>();
+  for (const policy of [...world.trafficPolicies.values()].sort(byAge)) {
+    for (const ref of policy.spec.targetRefs) {
+      if (missingTarget(ref, policy, world) !== null) continue;
+      const target = targetName(ref.kind, policy.meta.namespace, ref.name, ref.sectionName);
+      const list = byTarget.get(target);
+      if (list === undefined) byTarget.set(target, [policy]);
+      else if (!list.includes(policy)) list.push(policy);
+    }
+  }
+  const levels = (kind: PolicyTargetRef['kind'], namespace: string, name: string, section: string): Level[] =>
+    (section === '' ? [''] : [section, ''])
+      .map((part) => targetName(kind, namespace, name, part))
+      .flatMap((target) => ({ target, policies: byTarget.get(target) ?? [] }));
+  return {
+    levelsOfPort: ({ meta }, portName) => levels('Service', meta.namespace, meta.name, portName),
+    levelsOfRule: ({ meta }, ruleName) => levels('HTTPRoute', meta.namespace, meta.name, ruleName),
+    statuses: (losses) => [...world.trafficPolicies.values()].map((policy) => policyStatus(policy, world, losses)),
+  };
+}
+
+function targetName(kind: PolicyTargetRef['kind'], namespace: string, name: string, section: string): string {
+  const part = section === '' ? '' : ` ${kind === 'Service' ? 'port' : 'rule'} ${section}`;
+  return `${kind} ${namespace}/${name}${part}`;
+}
+
+/** Why there is nothing to attach to; null when there is. */
+function missingTarget(ref: PolicyTargetRef, policy: TrafficPolicy, world: World): string | null {
+  const key = `${policy.meta.namespace}/${ref.name}`;
+  if (ref.kind === 'GRPCRoute') return 'GRPCRoutes are not read by this version';
+  if (ref.kind === 'Service') {
+    const service = world.services.get(key);
+    if (service === undefined) return `Service ${key} does not exist`;
+    if (service.spec.type === 'ExternalName')
+      return `Service ${key} is of type ExternalName, which the mesh does not carry`;
+    return missingSection(ref, `Service ${key}`, 'port', meshPorts(service));
+  }
+  const route = world.httpRoutes.get(key);
+  if (route === undefined) return `HTTPRoute ${key} does not exist`;
+  return missingSection(ref, `HTTPRoute ${key}`, 'rule', route.spec.rules);
+}
+
+function missingSection(
+  ref: PolicyTargetRef,
+  target: string,
+  what: 'port' | 'rule',
+  parts: readonly { readonly name: string }[],
+): string | null {
+  if (ref.sectionName === '' || parts.some((part) => part.name === ref.sectionName)) return null;
+  const names = parts.map((part) => part.name).filter((name) => name !== '');
+  return `${target} has no ${what} named ${ref.sectionName}, but ${names.length === 0 ? 'none with a name' : names.join(', ')}`;
+}
+
+function policyStatus(policy: TrafficPolicy, world: World, losses: Losses): ObjectStatus {
+  const parents = policy.spec.targetRefs.map((ref) => {
+    const { group, kind, name, sectionName } = ref;
+    const missing = missingTarget(ref, policy, world);
+    const conditions =
+      missing === null
+        ? attachedConditions(policy, ref, losses)
+        : [condition(policy, 'Accepted', false, 'TargetNotFound', missing)];
+    return { ref: { group, kind, namespace: policy.meta.namespace, name, sectionName, port: null }, conditions };
+  });
+  return objectStatus(policy, { parents });
+}
+
+function attachedConditions(policy: TrafficPolicy, ref: PolicyTargetRef, losses: Losses): Condition[] {
+  const target = targetName(ref.kind, policy.meta.namespace, ref.name, ref.sectionName);
+  const lost = losses.of(policy, target);
+  const tell = (conflict: boolean): string =>
+    lost
+      .filter((loss) => loss.conflict === conflict)
+      .map(({ winner, fields }) => `${[...fields].sort().join(', ')} set by ${winner}`)
+      .join('; ');
+  const conflicted = tell(true);
+  const overridden = tell(false);
+  const conditions = [
+    isEmptied(policy, ref, lost)
+      ? condition(policy, 'Accepted', false, 'Conflicted', `no field is left in force: ${conflicted}`)
+      : condition(policy, 'Accepted', true, 'Accepted', `attached to ${target}`),
+  ];
+  if (conflicted !== '') conditions.push(condition(policy, 'Conflicted', true, 'Conflicted', conflicted));
+  if (overridden !== '') {
+    const message = `for a more specific target: ${overridden}`;
+    conditions.push(condition(policy, 'Overridden', true, 'Overridden', message));
+  }
+  const idleFields = notInForce(policy.spec, ref.kind);
+  if (idleFields !== null) conditions.push(condition(policy, 'InForce', false, idleFields.reason, idleFields.message));
+  return conditions;
+}
+
+/** Every field that could be in force at this target was lost to another policy of the same target. */
+function isEmptied(policy: TrafficPolicy, ref: PolicyTargetRef, lost: readonly Loss[]): boolean {
+  const paths = new Set(lost.filter((loss) => loss.conflict).flatMap((loss) => [...loss.fields]));
+  const given = POLICY_FIELDS.filter((field) => field.of(policy.spec) !== null);
+  const usable = ref.kind === 'Service' ? given : given.filter((field) => !BACKEND_FIELDS.includes(field));
+  return usable.length > 0 && usable.every((field) => paths.has(field.path));
+}

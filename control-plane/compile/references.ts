@@ -1,0 +1,59 @@
+/**
+ * Where a backendRef of a route leads, or why it leads nowhere, with the reasons of Gateway API (HTTPRoute, ResolvedRefs).
+ * Knows neither filters nor weights.
+ */
+import { err, ok, type Result } from '#base/result.ts';
+import type { BackendRef, HttpRoute } from '../kinds/http-route.ts';
+import type { Service } from '../kinds/service.ts';
+import { meshPorts } from './services.ts';
+
+export interface Backend {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+}
+
+export interface Unresolved {
+  readonly reason: 'InvalidKind' | 'RefNotPermitted' | 'BackendNotFound';
+  readonly message: string;
+}
+
+/**
+ * @param parent the Service that the route is attached to: a consumer's route may lead back to it from another namespace
+ */
+export function resolveBackend(
+  ref: BackendRef,
+  route: HttpRoute,
+  parent: Service,
+  services: ReadonlyMap<string, Service>,
+): Result<Backend, Unresolved> {
+  const namespace = ref.namespace === '' ? route.meta.namespace : ref.namespace;
+  const name = `Service ${namespace}/${ref.name}`;
+  if ((ref.group !== '' && ref.group !== 'core') || ref.kind !== 'Service') {
+    const kind = ref.group === '' ? ref.kind : `${ref.group}/${ref.kind}`;
+    return err({ reason: 'InvalidKind', message: `${kind} ${ref.name} is no Service, only Services can be backends` });
+  }
+  const isParent = namespace === parent.meta.namespace && ref.name === parent.meta.name;
+  if (namespace !== route.meta.namespace && !isParent) {
+    const message = `${name} is in another namespace, and no ReferenceGrant there allows it`;
+    return err({ reason: 'RefNotPermitted', message });
+  }
+  const service = services.get(`${namespace}/${ref.name}`);
+  if (service === undefined) return err({ reason: 'BackendNotFound', message: `${name} does not exist` });
+  if (service.spec.type === 'ExternalName') {
+    return err({ reason: 'BackendNotFound', message: `${name} is of type ExternalName, which cannot be a backend` });
+  }
+  const { port } = ref;
+  if (port === null) {
+    return err({ reason: 'BackendNotFound', message: `${name} needs a port: write one of ${portList(service)}` });
+  }
+  if (!meshPorts(service).some((p) => p.port === port)) {
+    return err({ reason: 'BackendNotFound', message: `${name} has no TCP port ${port}, but ${portList(service)}` });
+  }
+  return ok({ namespace, service: ref.name, port });
+}
+
+function portList(service: Service): string {
+  const ports = meshPorts(service).map((p) => p.port);
+  return ports.length === 0 ? 'none' : ports.join(', ');
+}
