@@ -57,13 +57,20 @@ export function internFieldName(bytes: Buffer, start: number, end: number, hash:
   const slot = (hash ^ (hash >>> 15)) & (SLOTS - 1);
   const known = slots[slot]!;
   const name = known.name;
-  if (name.length === end - start) {
+  const length = end - start;
+  if (name.length === length) {
+    const lower = TOKEN_LOWER;
     let i = 0;
-    while (i < name.length && name.charCodeAt(i) === TOKEN_LOWER[bytes[start + i]!]) i++;
-    if (i === name.length) return known;
+    while (i < length && name.charCodeAt(i) === lower[bytes[start + i]!]) i++;
+    if (i === length) return known;
   }
-  const fresh = latin1(bytes, start, end).toLowerCase();
+  const fresh = asPropertyName(latin1(bytes, start, end).toLowerCase());
   const entry: FieldName = { name: fresh, id: WELL_KNOWN.get(fresh) ?? FIELD.other };
   if (fresh.length <= MAX_CACHED_LENGTH) slots[slot] = entry;
   return entry;
+}
+
+/** The same text as the engine keeps it for property names and literals: comparing two of those is comparing pointers. */
+function asPropertyName(text: string): string {
+  return text.length <= MAX_CACHED_LENGTH ? Object.keys({ [text]: 0 })[0]! : text;
 }

@@ -31,6 +31,11 @@ export class Framing {
   #te = '';
   #upgrading = false;
   #nominated: string[] | null = null;
+  /** The last Host as it came and as it is meant: on one connection it rarely changes. */
+  #hostText = '';
+  #hostMeant: string | null = '';
+  #keepAliveText = '';
+  #keepAliveMeantMs = 0;
 
   reset(): void {
     this.host = null;
@@ -73,7 +78,11 @@ export class Framing {
         this.expect = joined(this.expect, value);
         return null;
       case FIELD.keepAlive:
-        this.keepAliveTimeoutMs = keepAliveTimeoutMs(value);
+        if (value !== this.#keepAliveText) {
+          this.#keepAliveText = value;
+          this.#keepAliveMeantMs = keepAliveTimeoutMs(value);
+        }
+        this.keepAliveTimeoutMs = this.#keepAliveMeantMs;
         return null;
       case FIELD.http2Settings:
       case FIELD.proxyConnection:
@@ -116,9 +125,12 @@ export class Framing {
 
   #takeHost(value: string): ParseFailure | null {
     if (this.host !== null) return refused('more than one Host');
-    const host = value === '' ? '' : normalizeAuthority(value);
-    if (host === null) return refused('Host is not a host');
-    this.host = host;
+    if (value !== this.#hostText) {
+      this.#hostText = value;
+      this.#hostMeant = value === '' ? '' : normalizeAuthority(value);
+    }
+    if (this.#hostMeant === null) return refused('Host is not a host');
+    this.host = this.#hostMeant;
     return null;
   }
 

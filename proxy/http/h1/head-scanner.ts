@@ -154,15 +154,18 @@ export class HeadScanner {
     return at;
   }
 
-  /** Field lines up to the empty line. Returns where it stopped; the phase tells in the middle of what. */
+  /**
+   * Field lines up to the empty line. Returns where it stopped; the phase tells in the middle of what.
+   * Tables and position are locals: this is the innermost loop of the proxy, and an import or a field is a load each time.
+   */
   #scanFields(bytes: Buffer, from: number, end: number): number {
-    const base = this.#base;
+    const valueTable = FIELD_VALUE;
     let at = from;
     for (;;) {
       if (this.#phase === LINE) {
         if (at === end) return at;
         if (bytes[at] === CR) return this.#scanEmptyLine(bytes, at, end);
-        this.#mark = at - base;
+        this.#mark = at - this.#base;
         this.#hash = HASH_SEED;
         this.#phase = NAME;
       }
@@ -173,10 +176,10 @@ export class HeadScanner {
       if (this.#phase === BLANK) {
         while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
         if (at === end) return at;
-        this.#mark = at - base;
+        this.#mark = at - this.#base;
         this.#phase = VALUE;
       }
-      while (at < end && FIELD_VALUE[bytes[at]!] === 1) at++;
+      while (at < end && valueTable[bytes[at]!] === 1) at++;
       if (at === end || (at + 1 === end && bytes[at] === CR)) return at;
       if (bytes[at] !== CR || bytes[at + 1] !== LF) {
         this.#refuse('bad-request', 'control character in a field value, or a line that does not end in CRLF');
@@ -201,7 +204,8 @@ export class HeadScanner {
     let at = from;
     let hash = this.#hash;
     let lower = 0;
-    while (at < end && (lower = TOKEN_LOWER[bytes[at]!]!) !== 0) {
+    const tokenTable = TOKEN_LOWER;
+    while (at < end && (lower = tokenTable[bytes[at]!]!) !== 0) {
       hash = hashStep(hash, lower);
       at++;
     }
