@@ -45,7 +45,11 @@ async function bundle({ name, entry, what }: (typeof PROGRAMS)[number]): Promise
     // ES modules of a package are shaken, CommonJS is taken whole.
     mainFields: ['module', 'main'],
     // CommonJS has no `import.meta`; what the sources use of it has an older name there.
-    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
+    define: {
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+      'import.meta.url': 'undefined',
+    },
     logLevel: 'warning',
   });
   for (const file of outputFiles) replace(file, file.path.endsWith('.cjs') ? 0o755 : 0o644);

@@ -1,0 +1,12 @@
+/**
+ * Writes `crds/` from the fields that the parsers read with: run it after a field of ours has changed.
+ * Knows nothing of what the fields mean.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { TRAFFIC_POLICY_CRD } from '../control-plane/kinds/custom-resource.ts';
+
+const HEAD = `# Made by scripts/crds.ts from the fields in control-plane/kinds: change them there.\n`;
+const text = HEAD + stringify(TRAFFIC_POLICY_CRD, { lineWidth: 120, aliasDuplicateObjects: false });
+writeFileSync(join(import.meta.dirname, '..', 'crds', 'trafficpolicies.yaml'), text);
