@@ -25,6 +25,11 @@ export class PeakEwma {
     this.#costMs = this.#costMs * weight + sampleMs * (1 - weight);
   }
 
+  /** The cost at the last sample, in milliseconds. */
+  get peekMs(): number {
+    return this.#costMs;
+  }
+
   /** The present estimate in milliseconds; without samples it decays towards zero, so that a punished endpoint is tried again. */
   estimateMs(nowMs: number): number {
     const elapsed = Math.max(0, nowMs - this.#stampMs);

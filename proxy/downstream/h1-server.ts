@@ -1,0 +1,338 @@
+/**
+ * One HTTP/1.1 connection of a client: requests in order, answers in order, one exchange at a time.
+ * Knows framing, keep-alive and limits of time; knows no route. What it reads becomes an exchange through `onRequest`.
+ *
+ *   idle -> head -> exchange (request body | answer, in any order) -> idle | lingering -> closed
+ */
+import type { Socket } from 'node:net';
+import type { Clock } from '#base/clock.ts';
+import { Deadline, type TimerWheel } from '#base/timer-wheel.ts';
+import type { Failure } from '../exchange/failure.ts';
+import { localAnswer } from '../exchange/local-answer.ts';
+import type { DownstreamSink, DownstreamStream } from '../exchange/stream.ts';
+import { RequestParser, type RequestSink } from '../http/h1/request-parser.ts';
+import { CHUNK_END, CHUNK_TAIL, chunkHead, writeResponseHead, writeTrailers } from '../http/h1/writer.ts';
+import type { HeaderList } from '../http/headers.ts';
+import {
+  BODY_UNTIL_CLOSE,
+  CHUNKED_BODY,
+  type BodyKind,
+  type HeadLimits,
+  type ParseFailure,
+  type RequestHead,
+  type ResponseHead,
+} from '../http/message.ts';
+import { Output } from '../net/output.ts';
+
+export interface H1ServerOptions {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly limits: HeadLimits;
+  /** From the first byte of a head to its last. */
+  readonly headTimeoutMs: number;
+  /** Without a request. */
+  readonly idleTimeoutMs: number;
+  readonly onRequest: (connection: H1Server, head: RequestHead) => DownstreamSink;
+  /** A request was refused before it became an exchange. */
+  readonly onRefused: (failure: Failure) => void;
+  readonly onClose: (connection: H1Server) => void;
+}
+
+/** After an answer that ends the connection, the rest of the request is read and dropped for so long, that the client can read the answer (RFC 9112 9.6). */
+const LINGER_MS = 1000;
+
+type Waiting = 'head' | 'idle' | 'linger';
+
+export class H1Server extends Deadline implements RequestSink, DownstreamStream {
+  readonly #socket: Socket;
+  readonly #options: H1ServerOptions;
+  readonly #parser: RequestParser;
+  readonly #output: Output;
+  #sink: DownstreamSink | null = null;
+  #head: RequestHead | null = null;
+  #requestDone = true;
+  #answerBegun = false;
+  #answerDone = false;
+  #body: BodyKind = CHUNKED_BODY;
+  #close = false;
+  #lingering = false;
+  #closed = false;
+  #clientEnded = false;
+  #feeding = false;
+  #rest: Buffer | null = null;
+  #waiting: Waiting = 'idle';
+  #lastUsedMs: number;
+
+  constructor(socket: Socket, options: H1ServerOptions) {
+    super();
+    this.#socket = socket;
+    this.#options = options;
+    this.#parser = new RequestParser(this, options.limits);
+    this.#output = new Output(socket);
+    this.#lastUsedMs = options.clock.now();
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('drain', () => this.#sink?.onDownstreamDrain());
+    socket.on('end', () => this.#onClientEnd());
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#onClose());
+    this.#wait('idle', options.idleTimeoutMs);
+  }
+
+  get isBusy(): boolean {
+    return this.#sink !== null;
+  }
+
+  /** Closes now when idle, after the present answer otherwise. */
+  drain(): void {
+    this.#close = true;
+    if (this.#sink === null && this.#rest === null && this.#parser.isIdle) this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // --- bytes in --------------------------------------------------------------------------------------------------
+
+  #onData(chunk: Buffer): void {
+    if (this.#lingering || this.#closed) return;
+    if (this.#rest !== null) {
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+      this.#socket.pause();
+      return;
+    }
+    this.#feed(chunk);
+  }
+
+  /** Parses until the bytes are used, or the parser stops: at the end of a request whose answer is not done, or paused. */
+  #feed(chunk: Buffer): void {
+    this.#feeding = true;
+    let at = 0;
+    while (at < chunk.length && !this.#lingering && !this.#closed) {
+      if (this.#sink !== null && this.#requestDone) break;
+      const next = this.#parser.execute(chunk, at, chunk.length);
+      if (this.#parser.failure !== null) {
+        this.#refuse(this.#parser.failure);
+        break;
+      }
+      if (next === at && this.#sink !== null) break;
+      at = next;
+    }
+    this.#feeding = false;
+    if (this.#lingering || this.#closed) return;
+    if (at < chunk.length) {
+      this.#rest = at === 0 ? chunk : chunk.subarray(at);
+      this.#socket.pause();
+    } else if (this.#parser.inHead && this.#waiting !== 'head') this.#wait('head', this.#options.headTimeoutMs);
+  }
+
+  #feedRest(): void {
+    const rest = this.#rest;
+    this.#rest = null;
+    this.#socket.resume();
+    if (rest !== null) this.#feed(rest);
+  }
+
+  onRequestHead(head: RequestHead): void {
+    if (this.#waiting === 'head') this.#wait('idle', this.#options.idleTimeoutMs);
+    this.#head = head;
+    this.#requestDone = head.body.kind === 'none';
+    this.#answerBegun = false;
+    this.#answerDone = false;
+    if (!head.keepAlive) this.#close = true;
+    this.#sink = this.#options.onRequest(this, head);
+    // An answer given at once is over before there was a sink to forget.
+    if (this.#answerDone) this.#afterAnswer();
+  }
+
+  onBody(chunk: Buffer, start: number, end: number): void {
+    if (!this.#answerDone) this.#sink?.onRequestData(chunk, start, end);
+  }
+
+  onTrailers(trailers: HeaderList): void {
+    this.#requestDone = true;
+    if (!this.#answerDone) this.#sink?.onRequestEnd(trailers);
+  }
+
+  onMessageEnd(): void {
+    if (!this.#requestDone) {
+      this.#requestDone = true;
+      if (!this.#answerDone) this.#sink?.onRequestEnd(null);
+    }
+  }
+
+  // --- answer out ------------------------------------------------------------------------------------------------
+
+  writeInterim(head: ResponseHead): void {
+    if (this.#head?.version !== 11 || this.#answerBegun || this.#closed) return;
+    this.#output.text(writeResponseHead(head, head.body, ''));
+    this.#output.flush();
+  }
+
+  writeHead(head: ResponseHead, body: BodyKind): void {
+    const request = this.#head;
+    if (request === null || this.#closed || this.#answerBegun) return;
+    this.#answerBegun = true;
+    this.#body = this.#frame(request, body);
+    const connection = this.#close ? 'close' : request.version === 10 ? 'keep-alive' : '';
+    this.#output.text(writeResponseHead(head, this.#body, connection));
+    this.#output.flushSoon();
+  }
+
+  /** How the body can be told to this client: HTTP/1.0 knows no chunks, so the end of the connection ends the body there. */
+  #frame(request: RequestHead, body: BodyKind): BodyKind {
+    if (body.kind !== 'chunked' && body.kind !== 'until-close') return body;
+    if (request.version === 11) return CHUNKED_BODY;
+    this.#close = true;
+    return BODY_UNTIL_CLOSE;
+  }
+
+  writeData(chunk: Buffer, start: number, end: number): boolean {
+    if (this.#closed || this.#answerDone) return true;
+    const output = this.#output;
+    if (this.#body.kind === 'chunked') {
+      output.text(chunkHead(end - start));
+      output.bytes(chunk, start, end);
+      output.text(CHUNK_TAIL);
+    } else output.bytes(chunk, start, end);
+    output.flushSoon();
+    return output.writable;
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (this.#closed || this.#answerDone || !this.#answerBegun) return;
+    this.#answerDone = true;
+    if (this.#body.kind === 'chunked') this.#output.text(trailers === null ? CHUNK_END : writeTrailers(trailers));
+    this.#output.flush();
+    if (this.#sink !== null) this.#afterAnswer();
+  }
+
+  reset(): void {
+    if (this.#closed) return;
+    this.#sink = null;
+    this.#answerDone = true;
+    // What was written must arrive, but no clean end may follow it: the client has to see that the answer is cut off.
+    this.#output.flush();
+    this.#socket.resetAndDestroy();
+  }
+
+  pauseRequest(): void {
+    this.#parser.pause();
+    this.#socket.pause();
+  }
+
+  resumeRequest(): void {
+    this.#parser.resume();
+    if (this.#closed || this.#lingering) return;
+    if (this.#rest !== null && !this.#feeding) this.#feedRest();
+    else this.#socket.resume();
+  }
+
+  closeAfter(): void {
+    this.#close = true;
+  }
+
+  // --- between exchanges -----------------------------------------------------------------------------------------
+
+  #afterAnswer(): void {
+    this.#sink = null;
+    if (this.#close || !this.#requestDone) {
+      this.#endConnection();
+      return;
+    }
+    this.#head = null;
+    this.#lastUsedMs = this.#options.clock.now();
+    if (this.#feeding) return;
+    if (this.#rest !== null) this.#feedRest();
+    else if (this.#clientEnded) this.#socket.end();
+  }
+
+  /** Ends our side; what the client still sends is read and dropped for a moment. */
+  #endConnection(): void {
+    this.#output.flush();
+    this.#socket.end();
+    this.#rest = null;
+    if (this.#clientEnded) return;
+    this.#lingering = true;
+    this.#parser.pause();
+    this.#socket.resume();
+    this.#wait('linger', LINGER_MS);
+  }
+
+  #refuse(failure: ParseFailure): void {
+    const sink = this.#sink;
+    const whole: Failure = { kind: refusalKind(failure.kind), side: 'downstream', sent: 'nothing', detail: failure.detail };
+    this.#sink = null;
+    if (sink !== null) sink.onDownstreamReset(failure.detail);
+    else this.#options.onRefused(whole);
+    this.#close = true;
+    if (!this.#answerBegun || sink === null) {
+      const answer = localAnswer(whole, this.#head);
+      this.#output.text(writeResponseHead(answer.head, answer.bodyKind, 'close'));
+      this.#output.bytes(answer.body, 0, answer.body.length);
+      this.#endConnection();
+    } else this.#socket.resetAndDestroy();
+  }
+
+  #onClientEnd(): void {
+    this.#clientEnded = true;
+    if (this.#sink === null) {
+      if (this.#rest === null) this.#socket.end();
+      return;
+    }
+    // A client that ended its side after a whole request still waits for the answer; in the middle of one it has given up.
+    if (!this.#requestDone) {
+      const sink = this.#sink;
+      this.#sink = null;
+      sink.onDownstreamReset('the connection ended within the request');
+      this.#socket.destroy();
+    } else this.#close = true;
+  }
+
+  #onClose(): void {
+    this.#closed = true;
+    if (this.wheelSlot >= 0) this.#options.wheel.cancel(this);
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.onDownstreamReset('the client closed the connection');
+    this.#options.onClose(this);
+  }
+
+  #wait(what: Waiting, delayMs: number): void {
+    this.#waiting = what;
+    this.#options.wheel.schedule(this, delayMs);
+  }
+
+  override onDeadline(): void {
+    if (this.#waiting === 'linger') {
+      this.#socket.destroy();
+      return;
+    }
+    if (this.#waiting === 'head') {
+      this.#headTimedOut();
+      return;
+    }
+    const idleMs = this.#options.clock.now() - this.#lastUsedMs;
+    if (this.#sink === null && idleMs >= this.#options.idleTimeoutMs) this.#socket.end();
+    else this.#wait('idle', Math.max(1, this.#options.idleTimeoutMs - (this.#sink === null ? idleMs : 0)));
+  }
+
+  #headTimedOut(): void {
+    const failure: Failure = {
+      kind: 'request-header-timeout',
+      side: 'downstream',
+      sent: 'nothing',
+      detail: `the request head was not complete after ${this.#options.headTimeoutMs} ms`,
+    };
+    this.#options.onRefused(failure);
+    const answer = localAnswer(failure, null);
+    this.#output.text(writeResponseHead(answer.head, answer.bodyKind, 'close'));
+    this.#output.bytes(answer.body, 0, answer.body.length);
+    this.#endConnection();
+  }
+}
+
+/** A request parser reports only failures of requests. */
+function refusalKind(kind: ParseFailure['kind']): Failure['kind'] {
+  return kind;
+}

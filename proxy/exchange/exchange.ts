@@ -1,0 +1,56 @@
+/**
+ * One request and its answer, as facts for metrics, log and decisions. Mutable, never shared; every field is set at birth (one hidden class).
+ * Does nothing itself: forwarding drives it, record.ts reads it.
+ */
+import type { RequestHead } from '../http/message.ts';
+import type { Failure } from './failure.ts';
+import type { UpstreamCluster, UpstreamEndpoint } from './upstream.ts';
+
+/** Who is at the client's end of a connection; one object for all exchanges on it. */
+export interface DownstreamPeer {
+  readonly direction: 'inbound' | 'outbound';
+  /** Address and port of the client. */
+  readonly address: string;
+  /** Verified SPIFFE ID of the client; empty in plaintext. */
+  readonly identity: string;
+}
+
+export class Exchange {
+  readonly peer: DownstreamPeer;
+  readonly request: RequestHead;
+  /** Clock milliseconds at which the head was complete. */
+  readonly startMs: number;
+  routeName: string;
+  cluster: UpstreamCluster | null;
+  endpoint: UpstreamEndpoint | null;
+  /** Tries begun. */
+  attempts: number;
+  /** Status sent down; 0 before. */
+  status: number;
+  failure: Failure | null;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Milliseconds from start to the answer's head; -1 before. */
+  headMs: number;
+  requestId: string;
+  traceId: string;
+  spanId: string;
+
+  constructor(peer: DownstreamPeer, request: RequestHead, startMs: number) {
+    this.peer = peer;
+    this.request = request;
+    this.startMs = startMs;
+    this.routeName = '';
+    this.cluster = null;
+    this.endpoint = null;
+    this.attempts = 0;
+    this.status = 0;
+    this.failure = null;
+    this.bytesReceived = 0;
+    this.bytesSent = 0;
+    this.headMs = -1;
+    this.requestId = '';
+    this.traceId = '';
+    this.spanId = '';
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Clusters and endpoints as the middle of a request uses them. The worker implements them with pools and sockets.
+ * Knows no socket and no protocol version.
+ */
+import type { ClusterConfig } from '../config/snapshot.ts';
+import type { BalancedEndpoint, Picker } from './destination.ts';
+import type { UpstreamSink, UpstreamStream } from './stream.ts';
+
+/** What is counted for one endpoint of one cluster; resolved once when the endpoint is linked. */
+export interface EndpointMeters {
+  /** One request is over. @param status as sent down; 0: the client had gone. @param durationMs from its first byte to the answer's last. */
+  request(status: number, flag: string, durationMs: number, bytesIn: number, bytesOut: number): void;
+  retry(): void;
+}
+
+export interface UpstreamEndpoint extends BalancedEndpoint {
+  readonly meters: EndpointMeters;
+  /** A free stream at once, or null: then `onUpstreamReady` or `onUpstreamFailure` follows, never before `acquire` has returned. */
+  acquire(sink: UpstreamSink): UpstreamStream | null;
+  /** Takes back an `acquire` that was not answered yet. */
+  cancel(sink: UpstreamSink): void;
+}
+
+/** Something that waits for an endpoint to appear. */
+export interface EndpointWaiter {
+  onEndpoints(): void;
+}
+
+export interface UpstreamCluster {
+  readonly config: ClusterConfig;
+  readonly picker: Picker<UpstreamEndpoint>;
+  readonly meters: EndpointMeters;
+  /** Requests under way, against `config.limits.requests`. */
+  activeRequests: number;
+  /** Counts a first try for the retry budget. */
+  budgetDeposit(nowMs: number): void;
+  /** Takes a retry out of the budget; false: it is used up. */
+  budgetWithdraw(nowMs: number): boolean;
+  /** Waits until endpoints change. False: too many wait already. */
+  wait(waiter: EndpointWaiter): boolean;
+  unwait(waiter: EndpointWaiter): void;
+}

@@ -1,0 +1,23 @@
+/**
+ * What a forwarding needs from around it; one object for each direction, made by the worker.
+ * Knows no socket.
+ */
+import type { Clock } from '#base/clock.ts';
+import type { Random } from '#base/random.ts';
+import type { TimerWheel } from '#base/timer-wheel.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+
+export interface ForwardContext {
+  readonly direction: 'inbound' | 'outbound';
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: TimerWheel;
+  /** Bodies up to this many bytes are kept for another try. */
+  readonly replayBytes: number;
+  /** How long a request waits for a first endpoint to appear. */
+  readonly endpointWaitMs: number;
+  /** Header work that the direction wants done once, before the route is chosen: tracing, identity. */
+  readonly prepare: (exchange: Exchange) => void;
+  /** The exchange is over: counters and access log, once. */
+  readonly record: (exchange: Exchange) => void;
+}

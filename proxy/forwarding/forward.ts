@@ -1,0 +1,436 @@
+/**
+ * The middle of a request: route, endpoint, attempt, retry, relay of both bodies, answer, record.
+ * Knows no socket and no protocol version; every step is a call from a stream below or a deadline, without promise or closure.
+ *
+ *   parked --begin--> waiting (endpoint | stream | backoff) --> open --> answering --> done
+ *     any state: fail -> local answer (nothing sent down yet) or reset -> done
+ */
+import { Deadline } from '#base/timer-wheel.ts';
+import type { ForwardConfig, WeightedClusterConfig } from '../config/snapshot.ts';
+import { Exchange, type DownstreamPeer } from '../exchange/exchange.ts';
+import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
+import { continueHead, localAnswer } from '../exchange/local-answer.ts';
+import type { DownstreamSink, DownstreamStream, UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
+import type { EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
+import { applyEdits } from '../filters/headers.ts';
+import type { HeaderList } from '../http/headers.ts';
+import type { RequestHead, ResponseHead } from '../http/message.ts';
+import { chooseCluster, type Route } from '../routing/route.ts';
+import { findRoute, type RouteTable } from '../routing/table.ts';
+import type { ForwardContext } from './context.ts';
+import { Deadlines, NEVER } from './deadlines.ts';
+import { directAnswer } from './direct-answer.ts';
+import { Replay } from './replay.ts';
+import { isUnsent, peerFailure, retryAfterMs } from './outcome.ts';
+import { decideRetry, retryDelayMs, type AttemptOutcome } from './retry.ts';
+
+type Phase = 'parked' | 'endpoint' | 'stream' | 'backoff' | 'open' | 'done';
+
+/** RFC 9110 10.1.1: how long the proxy lets a client wait for `100 Continue` before it sends one itself. */
+const CONTINUE_AFTER_MS = 1000;
+const FAILURE_COST_MS = 1000;
+const NO_ENDPOINTS: readonly UpstreamEndpoint[] = [];
+
+export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink, EndpointWaiter {
+  readonly exchange: Exchange;
+  readonly #context: ForwardContext;
+  readonly #downstream: DownstreamStream;
+  readonly #due = new Deadlines();
+  #phase: Phase = 'parked';
+  #action: ForwardConfig | null = null;
+  #route: Route | null = null;
+  #choice: WeightedClusterConfig | null = null;
+  #stream: UpstreamStream | null = null;
+  #tried: UpstreamEndpoint[] | null = null;
+  #replay: Replay | null = null;
+  #requestEnded = false;
+  #requestTrailers: HeaderList | null = null;
+  #answering = false;
+  #attemptStartMs = 0;
+
+  constructor(context: ForwardContext, downstream: DownstreamStream, peer: DownstreamPeer, head: RequestHead) {
+    super();
+    this.#context = context;
+    this.#downstream = downstream;
+    this.exchange = new Exchange(peer, head, context.clock.now());
+    this.#requestEnded = head.body.kind === 'none';
+    context.prepare(this.exchange);
+  }
+
+  /** Chooses route and cluster and starts the first attempt. */
+  begin(table: RouteTable, clusters: ReadonlyMap<string, UpstreamCluster>): void {
+    if (this.#phase !== 'parked') return;
+    const x = this.exchange;
+    const head = x.request;
+    const route = findRoute(table, head.authority, head.method, head.path, head.headers);
+    if (route === null) {
+      this.fail('no-route', 'no route matches');
+      return;
+    }
+    this.#route = route;
+    x.routeName = route.config.name;
+    const action = route.config.action;
+    if (action.kind !== 'forward') {
+      this.#answerDirectly(route);
+      return;
+    }
+    this.#action = action;
+    const choice = chooseCluster(route, this.#context.random);
+    const cluster = choice === null ? undefined : clusters.get(choice.cluster);
+    if (cluster === undefined) {
+      this.fail('no-cluster', choice === null ? 'all backends have weight 0' : `cluster ${choice.cluster} is not known`);
+      return;
+    }
+    this.#choice = choice;
+    this.#admit(cluster, route, action);
+  }
+
+  /** Ends the exchange with a failure of ours or of the peer. */
+  fail(kind: FailureKind, detail: string, side: Failure['side'] = 'local', sent: Failure['sent'] = 'nothing'): void {
+    if (this.#phase === 'done') return;
+    const failure: Failure = { kind, side, sent, detail };
+    this.exchange.failure = failure;
+    this.#releaseUpstream();
+    if (this.#answering) {
+      // The head went down already: a clean end would make a cut-off answer look whole.
+      this.#downstream.reset();
+      this.#finish();
+      return;
+    }
+    if (!this.#requestEnded || FAILURES[kind].close) this.#downstream.closeAfter();
+    const answer = localAnswer(failure, this.exchange.request);
+    this.exchange.status = answer.head.status;
+    this.#answering = true;
+    this.#downstream.writeHead(answer.head, answer.bodyKind);
+    if (answer.body.length > 0) this.#downstream.writeData(answer.body, 0, answer.body.length);
+    this.exchange.bytesSent += answer.body.length;
+    this.#downstream.end(null);
+    this.#finish();
+  }
+
+  // --- what the client's end tells us ---------------------------------------------------------------------------
+
+  onRequestData(chunk: Buffer, start: number, end: number): void {
+    if (this.#phase === 'done') return;
+    this.exchange.bytesReceived += end - start;
+    this.#moved();
+    if (this.#phase === 'open' && this.#stream !== null) {
+      this.#keepForRetry(chunk, start, end);
+      if (!this.#stream.writeData(chunk, start, end)) this.#downstream.pauseRequest();
+      return;
+    }
+    this.#replay ??= new Replay(this.#context.replayBytes);
+    this.#replay.keep(chunk, start, end);
+    if (this.#replay.isFull) this.#downstream.pauseRequest();
+  }
+
+  onRequestEnd(trailers: HeaderList | null): void {
+    if (this.#requestEnded) return;
+    this.#requestEnded = true;
+    this.#requestTrailers = trailers;
+    if (this.#phase === 'open') this.#stream?.end(trailers);
+  }
+
+  onDownstreamDrain(): void {
+    this.#stream?.resumeResponse();
+  }
+
+  onDownstreamReset(detail: string): void {
+    if (this.#phase === 'done') return;
+    this.exchange.failure = { kind: 'downstream-reset', side: 'downstream', sent: 'nothing', detail };
+    this.#releaseUpstream();
+    this.#finish();
+  }
+
+  // --- what the endpoint's end tells us -------------------------------------------------------------------------
+
+  onUpstreamReady(stream: UpstreamStream): void {
+    if (this.#phase !== 'stream') {
+      stream.reset();
+      return;
+    }
+    this.#open(stream);
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.#requestEnded) this.#downstream.resumeRequest();
+  }
+
+  onInterim(head: ResponseHead): void {
+    if (this.#answering) return;
+    if (head.status === 100) this.#due.continueMs = NEVER;
+    this.#downstream.writeInterim(head);
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    const endpoint = this.exchange.endpoint;
+    if (endpoint === null) return;
+    const now = this.#context.clock.now();
+    endpoint.latency.observe(now - this.#attemptStartMs, now);
+    // Only a sidecar that proved its identity may say why it answered itself; from anyone else the word is dropped.
+    const kind = endpoint.config.mtls ? peerFailure(head.headers.get('tulle-reason')) : null;
+    if (kind === null) head.headers.remove('tulle-reason');
+    if ((kind !== null || head.status >= 400) && this.#retry(outcomeOf(head, kind))) return;
+    if (kind !== null) this.exchange.failure = peerSaid(kind);
+    this.#answer(head, now);
+  }
+
+  onResponseData(chunk: Buffer, start: number, end: number): void {
+    this.exchange.bytesSent += end - start;
+    this.#moved();
+    if (!this.#downstream.writeData(chunk, start, end)) this.#stream?.pauseResponse();
+  }
+
+  onResponseEnd(trailers: HeaderList | null): void {
+    this.#stream = null;
+    this.#downstream.end(trailers);
+    this.#finish();
+  }
+
+  onUpstreamFailure(kind: FailureKind, sent: Failure['sent'], detail: string): void {
+    if (this.#phase === 'done') return;
+    this.#stream = null;
+    const now = this.#context.clock.now();
+    // A failure costs an endpoint as much as a slow answer, or the one that refuses at once would look like the fastest.
+    this.exchange.endpoint?.latency.observe(FAILURE_COST_MS, now);
+    if (this.#retry({ kind: 'failure', failure: { kind, side: 'upstream', sent, detail } })) return;
+    this.fail(kind, detail, 'upstream', sent);
+  }
+
+  onEndpoints(): void {
+    if (this.#phase === 'endpoint') this.#attempt();
+  }
+
+  override onDeadline(): void {
+    if (this.#phase === 'done') return;
+    const now = this.#context.clock.now();
+    const due = this.#due;
+    if (due.requestMs <= now) this.fail('request-timeout', 'the request timeout is over', 'local', 'head');
+    else if (due.idleMs <= now) this.fail('idle-timeout', 'nothing moved for the idle timeout', 'local', 'head');
+    else if (due.tryMs <= now) this.#tryTimedOut();
+    else if (due.waitMs <= now) this.#waitOver();
+    else if (due.continueMs <= now) this.#sendContinue();
+    this.#arm();
+  }
+
+  // --- steps ----------------------------------------------------------------------------------------------------
+
+  #admit(cluster: UpstreamCluster, route: Route, action: ForwardConfig): void {
+    const x = this.exchange;
+    x.cluster = cluster;
+    if (cluster.activeRequests >= cluster.config.limits.requests) {
+      x.cluster = null;
+      this.fail('overflow', `cluster ${cluster.config.name} has ${cluster.activeRequests} requests under way`);
+      return;
+    }
+    cluster.activeRequests++;
+    cluster.budgetDeposit(x.startMs);
+    this.#editRequest(route, action);
+    if (action.timeoutMs > 0) this.#due.requestMs = x.startMs + action.timeoutMs;
+    if (action.idleTimeoutMs > 0) this.#due.idleMs = x.startMs + action.idleTimeoutMs;
+    this.#attempt();
+  }
+
+  #editRequest(route: Route, action: ForwardConfig): void {
+    const { request } = this.exchange;
+    if (route.config.requestHeaders !== null) applyEdits(request.headers, route.config.requestHeaders);
+    if (this.#choice !== null && this.#choice.requestHeaders !== null) {
+      applyEdits(request.headers, this.#choice.requestHeaders);
+    }
+    if (action.hostRewrite !== '') request.authority = action.hostRewrite;
+    if (action.prefixRewrite !== '' && route.config.path.kind !== 'regex') {
+      request.path = action.prefixRewrite + request.path.slice(route.config.path.value.length);
+    }
+  }
+
+  #attempt(): void {
+    const x = this.exchange;
+    const cluster = x.cluster;
+    if (cluster === null) return;
+    const now = this.#context.clock.now();
+    const endpoint = cluster.picker.pick(now, this.#context.random, this.#tried ?? NO_ENDPOINTS);
+    if (endpoint === null) {
+      this.#waitForEndpoint(cluster, now);
+      return;
+    }
+    cluster.unwait(this);
+    x.endpoint = endpoint;
+    x.attempts++;
+    endpoint.inFlight++;
+    this.#attemptStartMs = now;
+    this.#phase = 'stream';
+    this.#due.waitMs = NEVER;
+    const perTryMs = this.#action?.retry?.perTryTimeoutMs ?? 0;
+    this.#due.tryMs = perTryMs > 0 ? now + perTryMs : NEVER;
+    this.#arm();
+    const stream = endpoint.acquire(this);
+    if (stream !== null) this.#open(stream);
+  }
+
+  #waitForEndpoint(cluster: UpstreamCluster, now: number): void {
+    if (this.#phase === 'endpoint') return;
+    if (this.#tried !== null || this.#context.endpointWaitMs <= 0 || !cluster.wait(this)) {
+      this.fail('no-healthy-endpoint', `cluster ${cluster.config.name} has no endpoint that is ready`);
+      return;
+    }
+    this.#phase = 'endpoint';
+    this.#due.waitMs = now + this.#context.endpointWaitMs;
+    this.#arm();
+  }
+
+  #open(stream: UpstreamStream): void {
+    const head = this.exchange.request;
+    this.#stream = stream;
+    this.#phase = 'open';
+    stream.writeHead(head, head.body);
+    if (this.#replay !== null) {
+      const writable = this.#replay.sendTo(stream);
+      if (!this.#canRetryLater()) this.#replay.release();
+      if (writable && !this.#requestEnded) this.#downstream.resumeRequest();
+    }
+    if (this.#requestEnded) stream.end(this.#requestTrailers);
+    else if (head.expectContinue && this.exchange.attempts === 1) {
+      this.#due.continueMs = this.#context.clock.now() + CONTINUE_AFTER_MS;
+      this.#arm();
+    }
+  }
+
+  #canRetryLater(): boolean {
+    const retry = this.#action?.retry ?? null;
+    return retry !== null && this.exchange.attempts <= retry.attempts;
+  }
+
+  #keepForRetry(chunk: Buffer, start: number, end: number): void {
+    if (!this.#canRetryLater()) return;
+    this.#replay ??= new Replay(this.#context.replayBytes);
+    if (!this.#replay.isWhole) return;
+    if (this.#replay.bytes + end - start > this.#context.replayBytes) this.#replay.release();
+    else this.#replay.keep(chunk, start, end);
+  }
+
+  /** True: another try is scheduled, and what came of this one is forgotten. */
+  #retry(outcome: AttemptOutcome): boolean {
+    const x = this.exchange;
+    const policy = this.#action?.retry ?? null;
+    const { cluster, endpoint, request } = x;
+    if (policy === null || cluster === null || endpoint === null || this.#answering) return false;
+    const replayable = this.#replay === null ? x.bytesReceived === 0 : this.#replay.isWhole;
+    const hasIdempotencyKey = policy.idempotencyKeyHeader !== '' && request.headers.has(policy.idempotencyKeyHeader);
+    const verdict = decideRetry(policy, { method: request.method, hasIdempotencyKey, replayable }, outcome, x.attempts);
+    if (verdict !== 'yes') return false;
+    const now = this.#context.clock.now();
+    if (!cluster.budgetWithdraw(now)) return false;
+    endpoint.meters.retry();
+    (this.#tried ??= []).push(endpoint);
+    this.#releaseAttempt();
+    const afterMs = outcome.kind === 'response' ? outcome.retryAfterMs : 0;
+    this.#phase = 'backoff';
+    this.#due.tryMs = NEVER;
+    this.#due.waitMs = now + retryDelayMs(policy, x.attempts - 1, afterMs, this.#context.random);
+    this.#arm();
+    return true;
+  }
+
+  #answer(head: ResponseHead, now: number): void {
+    const x = this.exchange;
+    this.#answering = true;
+    this.#due.requestMs = NEVER;
+    this.#due.tryMs = NEVER;
+    this.#due.continueMs = NEVER;
+    this.#replay?.release();
+    x.status = head.status;
+    x.headMs = now - x.startMs;
+    const edits = this.#route?.config.responseHeaders ?? null;
+    if (this.#choice !== null && this.#choice.responseHeaders !== null) {
+      applyEdits(head.headers, this.#choice.responseHeaders);
+    }
+    if (edits !== null) applyEdits(head.headers, edits);
+    this.#downstream.writeHead(head, head.body);
+  }
+
+  #answerDirectly(route: Route): void {
+    const answer = directAnswer(route.config, this.exchange.request);
+    this.exchange.status = answer.head.status;
+    this.#answering = true;
+    if (!this.#requestEnded) this.#downstream.closeAfter();
+    if (route.config.responseHeaders !== null) applyEdits(answer.head.headers, route.config.responseHeaders);
+    this.#downstream.writeHead(answer.head, answer.bodyKind);
+    if (answer.body.length > 0) this.#downstream.writeData(answer.body, 0, answer.body.length);
+    this.exchange.bytesSent += answer.body.length;
+    this.#downstream.end(null);
+    this.#finish();
+  }
+
+  #tryTimedOut(): void {
+    this.#due.tryMs = NEVER;
+    const failure: Failure = { kind: 'per-try-timeout', side: 'local', sent: 'head', detail: 'the per-try timeout is over' };
+    if (this.#answering || this.#retry({ kind: 'failure', failure })) return;
+    this.fail(failure.kind, failure.detail, failure.side, failure.sent);
+  }
+
+  #waitOver(): void {
+    this.#due.waitMs = NEVER;
+    if (this.#phase === 'backoff') this.#attempt();
+    else if (this.#phase === 'endpoint') {
+      this.fail('no-healthy-endpoint', `no endpoint became ready within ${this.#context.endpointWaitMs} ms`);
+    }
+  }
+
+  #sendContinue(): void {
+    this.#due.continueMs = NEVER;
+    if (!this.#answering && !this.#requestEnded) this.#downstream.writeInterim(continueHead());
+  }
+
+  #moved(): void {
+    if (this.#due.idleMs === NEVER) return;
+    this.#due.idleMs = this.#context.clock.now() + (this.#action?.idleTimeoutMs ?? 0);
+  }
+
+  #arm(): void {
+    const earliest = this.#due.earliestMs;
+    if (earliest === NEVER) {
+      if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
+    } else if (this.wheelSlot < 0 || earliest < this.dueMs) {
+      this.#context.wheel.schedule(this, Math.max(0, earliest - this.#context.clock.now()));
+    }
+  }
+
+  #releaseAttempt(): void {
+    const { endpoint } = this.exchange;
+    if (endpoint === null) return;
+    if (this.#stream !== null) this.#stream.reset();
+    else if (this.#phase === 'stream') endpoint.cancel(this);
+    this.#stream = null;
+    endpoint.inFlight--;
+    this.exchange.endpoint = null;
+  }
+
+  #releaseUpstream(): void {
+    const { endpoint, cluster } = this.exchange;
+    if (this.#phase === 'endpoint') cluster?.unwait(this);
+    if (this.#stream !== null) this.#stream.reset();
+    else if (this.#phase === 'stream' && endpoint !== null) endpoint.cancel(this);
+    this.#stream = null;
+  }
+
+  #finish(): void {
+    if (this.#phase === 'done') return;
+    this.#phase = 'done';
+    const { endpoint, cluster } = this.exchange;
+    if (endpoint !== null) endpoint.inFlight--;
+    if (cluster !== null) cluster.activeRequests--;
+    if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
+    this.#replay = null;
+    this.#context.record(this.exchange);
+  }
+}
+
+function peerSaid(kind: FailureKind): Failure {
+  return { kind, side: 'upstream', sent: 'head', detail: 'answered by the sidecar of the peer' };
+}
+
+/** A peer that lost its application half way is a reset to us; anything else is judged by its status. */
+function outcomeOf(head: ResponseHead, kind: FailureKind | null): AttemptOutcome {
+  if (kind !== null && FAILURES[kind].retry === 'reset') return { kind: 'failure', failure: peerSaid(kind) };
+  return { kind: 'response', status: head.status, retryAfterMs: retryAfterMs(head.headers), unsentReason: isUnsent(kind) };
+}

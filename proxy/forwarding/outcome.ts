@@ -1,0 +1,28 @@
+/**
+ * What an answer says about the attempt, beyond its status.
+ * Pure; knows no policy.
+ */
+import { FAILURES, type FailureKind } from '../exchange/failure.ts';
+import type { HeaderList } from '../http/headers.ts';
+
+function isFailureKind(word: string): word is FailureKind {
+  return Object.hasOwn(FAILURES, word);
+}
+
+/** The failure that the sidecar of a peer names as reason of its own answer; null: it is an answer of the application. */
+export function peerFailure(reason: string | undefined): FailureKind | null {
+  return reason !== undefined && isFailureKind(reason) ? reason : null;
+}
+
+/** The application behind a peer's sidecar did not see the request: any method may be tried again elsewhere. */
+export function isUnsent(kind: FailureKind | null): boolean {
+  return kind !== null && (FAILURES[kind].retry === 'unsent' || kind === 'draining');
+}
+
+/** `Retry-After` in milliseconds, seconds form only (RFC 9110 10.2.3); 0 when absent or a date. */
+export function retryAfterMs(headers: HeaderList): number {
+  const value = headers.get('retry-after');
+  if (value === undefined || value.length > 6) return 0;
+  const seconds = Number(value);
+  return Number.isInteger(seconds) && seconds > 0 ? seconds * 1000 : 0;
+}

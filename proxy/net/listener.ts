@@ -1,0 +1,74 @@
+/**
+ * A listening socket with a bound on its connections.
+ * Knows no protocol; hands out raw sockets, half-open allowed, without delay.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { err, ok, type Result } from '#base/result.ts';
+
+export interface ListenOptions {
+  readonly address: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Connections over this are closed at once and counted. */
+  readonly maxConnections: number;
+  readonly onConnection: (socket: Socket) => void;
+  readonly onRefused: () => void;
+}
+
+export class Listener {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Listens, or says why it cannot (`EADDRINUSE`, `EACCES`, …). */
+  static open(options: ListenOptions): Promise<Result<Listener, string>> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    const listener = new Listener(server);
+    server.on('connection', (socket) => listener.#accept(socket, options));
+    return new Promise((resolve) => {
+      server.once('error', (error: NodeJS.ErrnoException) => resolve(err(error.code ?? error.message)));
+      server.listen({ host: options.address, port: options.port, backlog: 1024 }, () => {
+        server.removeAllListeners('error');
+        // An accept that fails (out of descriptors) must not end the process: the connection waits in the backlog.
+        server.on('error', () => undefined);
+        resolve(ok(listener));
+      });
+    });
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return address !== null && typeof address === 'object' ? address.port : 0;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Takes no new connection; those open go on. */
+  stopAccepting(): void {
+    this.#server.close();
+  }
+
+  /** Closes the listener and every connection. */
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #accept(socket: Socket, options: ListenOptions): void {
+    if (this.#sockets.size >= options.maxConnections) {
+      socket.destroy();
+      options.onRefused();
+      return;
+    }
+    // A client may go away before anyone listens to it: without this an error event would end the process.
+    socket.on('error', () => undefined);
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    options.onConnection(socket);
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * A cluster at run time: its endpoints with their pools, the picker over them, and what is counted for all of them together.
+ * Endpoints that stay keep pool and latency when the set changes. Knows no request and no xDS.
+ */
+import type { Clock } from '#base/clock.ts';
+import { PeakEwma } from '#base/ewma.ts';
+import { linkPicker } from '../balancing/picker.ts';
+import type { ClusterConfig, EndpointConfig, EndpointsConfig } from '../config/snapshot.ts';
+import type { Picker } from '../exchange/destination.ts';
+import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
+import type { EndpointMeters, EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
+import { RetryBudget } from '../forwarding/retry-budget.ts';
+import type { Target } from '../net/connect.ts';
+import type { MeshTls } from '../net/tls.ts';
+import type { H1ClientOptions } from '../upstream/h1-client.ts';
+import { Pool, type ClusterCounts, type PoolMeters } from '../upstream/pool.ts';
+
+/** What a cluster needs from the worker. */
+export interface ClusterEnv {
+  readonly clock: Clock;
+  readonly tls: MeshTls;
+  clientOptions(config: ClusterConfig, isApplication: boolean): H1ClientOptions;
+  endpointMeters(config: ClusterConfig, endpoint: EndpointConfig | null): EndpointMeters;
+  poolMeters(config: ClusterConfig): PoolMeters;
+  /** Where the application beside us listens; null: at the endpoint's own address. */
+  readonly appAddress: string | null;
+}
+
+/** Requests that wait for a first endpoint; more are answered at once (fail fast). */
+const MAX_WAITING = 1000;
+const DEFAULT_RTT_MS = 30;
+const DEFAULT_DECAY_MS = 10_000;
+
+export class Endpoint implements UpstreamEndpoint {
+  config: EndpointConfig;
+  inFlight = 0;
+  available = true;
+  readonly latency: PeakEwma;
+  readonly meters: EndpointMeters;
+  readonly target: Target;
+  readonly pool: Pool;
+
+  constructor(config: EndpointConfig, target: Target, latency: PeakEwma, meters: EndpointMeters, pool: Pool) {
+    this.config = config;
+    this.target = target;
+    this.latency = latency;
+    this.meters = meters;
+    this.pool = pool;
+  }
+
+  acquire(sink: UpstreamSink): UpstreamStream | null {
+    return this.pool.acquire(sink);
+  }
+
+  cancel(sink: UpstreamSink): void {
+    this.pool.cancel(sink);
+  }
+}
+
+/** Endpoints with the same key are the same place, reached the same way. */
+function endpointKey(endpoint: EndpointConfig): string {
+  return `${endpoint.address} ${endpoint.port} ${endpoint.mtls ? endpoint.identity : ''} ${endpoint.workload?.pod ?? ''}`;
+}
+
+export class Cluster implements UpstreamCluster {
+  readonly config: ClusterConfig;
+  readonly meters: EndpointMeters;
+  activeRequests = 0;
+  picker: Picker<Endpoint>;
+  readonly #env: ClusterEnv;
+  readonly #counts: ClusterCounts;
+  readonly #budget: RetryBudget;
+  readonly #poolMeters: PoolMeters;
+  readonly #waiting = new Set<EndpointWaiter>();
+  #endpoints = new Map<string, Endpoint>();
+  #known: EndpointsConfig | null = null;
+
+  constructor(config: ClusterConfig, env: ClusterEnv) {
+    this.config = config;
+    this.#env = env;
+    this.meters = env.endpointMeters(config, null);
+    this.#poolMeters = env.poolMeters(config);
+    this.#budget = new RetryBudget(config.retryBudget, env.clock.now());
+    this.#counts = {
+      connections: 0,
+      pending: 0,
+      maxConnections: config.limits.connections,
+      maxPending: config.limits.pendingRequests,
+    };
+    this.picker = linkPicker<Endpoint>(config.balancer, []);
+    if (config.endpoints !== null) this.setEndpoints(config.endpoints);
+  }
+
+  get endpoints(): Iterable<Endpoint> {
+    return this.#endpoints.values();
+  }
+
+  /** Puts another set in force; what left finishes its requests. */
+  setEndpoints(next: EndpointsConfig): void {
+    if (next === this.#known) return;
+    this.#known = next;
+    const before = this.#endpoints;
+    const after = new Map<string, Endpoint>();
+    for (const config of next.endpoints) {
+      const key = endpointKey(config);
+      const endpoint = before.get(key) ?? this.#createEndpoint(config);
+      endpoint.config = config;
+      after.set(key, endpoint);
+    }
+    this.#endpoints = after;
+    this.picker = linkPicker(this.config.balancer, [...after.values()]);
+    for (const [key, endpoint] of before) if (!after.has(key)) endpoint.pool.close();
+    this.#wake();
+  }
+
+  budgetDeposit(nowMs: number): void {
+    this.#budget.countRequest(nowMs);
+  }
+
+  budgetWithdraw(nowMs: number): boolean {
+    return this.#budget.takeRetry(nowMs);
+  }
+
+  wait(waiter: EndpointWaiter): boolean {
+    if (this.#waiting.size >= MAX_WAITING) return false;
+    this.#waiting.add(waiter);
+    return true;
+  }
+
+  unwait(waiter: EndpointWaiter): void {
+    this.#waiting.delete(waiter);
+  }
+
+  close(): void {
+    for (const endpoint of this.#endpoints.values()) endpoint.pool.close();
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting];
+    for (const waiter of waiting) waiter.onEndpoints();
+  }
+
+  #createEndpoint(config: EndpointConfig): Endpoint {
+    const env = this.#env;
+    const { balancer, name } = this.config;
+    const isApplication = this.config.discovery === 'static';
+    const ewma = balancer.kind === 'peak-ewma' ? balancer : { defaultRttMs: DEFAULT_RTT_MS, decayMs: DEFAULT_DECAY_MS };
+    const target: Target = {
+      address: isApplication ? (env.appAddress ?? config.address) : config.address,
+      port: config.port,
+      mtls: config.mtls,
+      serverName: name.slice(0, name.lastIndexOf(':')),
+      identities: config.identity === '' ? this.config.peerIdentities : [config.identity],
+    };
+    const pool = new Pool(target, env.tls, env.clientOptions(this.config, isApplication), this.#counts, this.#poolMeters);
+    const latency = new PeakEwma(ewma.defaultRttMs, ewma.decayMs, env.clock.now());
+    return new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);
+  }
+}

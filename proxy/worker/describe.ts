@@ -1,0 +1,72 @@
+/**
+ * The state of a worker as plain data, for the admin pages. Holds no secret.
+ * Knows no HTTP.
+ */
+import type { DestinationState, ListenerConfig } from '../config/snapshot.ts';
+import type { Cluster } from './cluster.ts';
+import type { Destinations } from './destinations.ts';
+import type { IdentityMaterial } from './messages.ts';
+import type { Runtime } from './runtime.ts';
+
+export interface EndpointState {
+  readonly address: string;
+  readonly port: number;
+  readonly healthy: boolean;
+  readonly available: boolean;
+  readonly weight: number;
+  readonly mtls: boolean;
+  readonly identity: string;
+  readonly pod: string;
+  readonly inFlight: number;
+  /** Peak EWMA of the time to the answer's head, in milliseconds. */
+  readonly latencyMs: number;
+  readonly connections: number;
+}
+
+export interface ClusterState {
+  readonly name: string;
+  readonly balancer: string;
+  readonly activeRequests: number;
+  readonly endpoints: readonly EndpointState[];
+}
+
+export interface WorkerState {
+  readonly identity: string;
+  readonly listeners: readonly ListenerConfig[];
+  readonly destinations: ReadonlyMap<string, DestinationState>;
+  readonly clusters: readonly ClusterState[];
+  readonly connections: { readonly inbound: number; readonly outbound: number };
+}
+
+function describeCluster(cluster: Cluster): ClusterState {
+  const endpoints = [...cluster.endpoints].map((endpoint) => ({
+    address: endpoint.target.address,
+    port: endpoint.target.port,
+    healthy: endpoint.config.healthy,
+    available: endpoint.available,
+    weight: endpoint.config.weight,
+    mtls: endpoint.config.mtls,
+    identity: endpoint.config.identity,
+    pod: endpoint.config.workload?.pod ?? '',
+    inFlight: endpoint.inFlight,
+    latencyMs: Math.round(endpoint.latency.peekMs * 1000) / 1000,
+    connections: endpoint.pool.connections,
+  }));
+  const { name, balancer } = cluster.config;
+  return { name, balancer: balancer.kind, activeRequests: cluster.activeRequests, endpoints };
+}
+
+export function describeWorker(
+  runtime: Runtime,
+  destinations: Destinations,
+  identity: IdentityMaterial | null,
+  connections: WorkerState['connections'],
+): WorkerState {
+  return {
+    identity: identity?.spiffeId ?? '',
+    listeners: [...runtime.listeners.values()],
+    destinations: destinations.states(),
+    clusters: [...runtime.clusters.values()].map(describeCluster),
+    connections,
+  };
+}

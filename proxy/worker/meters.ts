@@ -1,0 +1,141 @@
+/**
+ * What the data plane counts, and the handles that count it: resolved when something is linked, so that a request costs additions only.
+ * Knows no exposition format and reads no clock. Every label comes from configuration or a verified certificate, never from a request.
+ */
+import type { EndpointMeters } from '../exchange/upstream.ts';
+import type { PoolMeters } from '../upstream/pool.ts';
+import type { Counter, Gauge } from '../telemetry/cells.ts';
+import type { Histogram } from '../telemetry/histogram.ts';
+import type { MetricFamily, MetricRegistry } from '../telemetry/metrics.ts';
+
+/** One edge of the call graph, as labels. */
+export interface Edge {
+  readonly direction: 'inbound' | 'outbound';
+  readonly sourceNamespace: string;
+  readonly sourceWorkload: string;
+  readonly destinationNamespace: string;
+  readonly destinationService: string;
+  readonly destinationWorkload: string;
+  /** SPIFFE ID that the other end proved; empty in plaintext. */
+  readonly peer: string;
+}
+
+const EDGE_LABELS = [
+  'direction',
+  'source_namespace',
+  'source_workload',
+  'destination_namespace',
+  'destination_service',
+  'destination_workload',
+  'connection_security',
+  'peer',
+] as const;
+
+function edgeLabels(edge: Edge): string[] {
+  return [
+    edge.direction,
+    edge.sourceNamespace,
+    edge.sourceWorkload,
+    edge.destinationNamespace,
+    edge.destinationService,
+    edge.destinationWorkload,
+    edge.peer === '' ? 'none' : 'mutual_tls',
+    edge.peer,
+  ];
+}
+
+export class Meters {
+  readonly requests: MetricFamily<Counter>;
+  readonly durations: MetricFamily<Histogram>;
+  readonly requestBytes: MetricFamily<Counter>;
+  readonly responseBytes: MetricFamily<Counter>;
+  readonly retries: MetricFamily<Counter>;
+  readonly localAnswers: MetricFamily<Counter>;
+  readonly refused: MetricFamily<Counter>;
+  readonly connections: MetricFamily<Gauge>;
+  readonly connectionsOpened: MetricFamily<Counter>;
+  readonly upstreamConnections: MetricFamily<Gauge>;
+  readonly upstreamConnectionsOpened: MetricFamily<Counter>;
+  readonly connectFailures: MetricFamily<Counter>;
+  readonly handshakesRefused: MetricFamily<Counter>;
+  readonly detections: MetricFamily<Counter>;
+  readonly tcpBytes: MetricFamily<Counter>;
+  readonly destinations: MetricFamily<Gauge>;
+
+  constructor(registry: MetricRegistry) {
+    const edge = [...EDGE_LABELS];
+    this.requests = registry.counter('tulle_requests_total', 'Requests that are over.', [
+      ...edge,
+      'response_code',
+      'response_flags',
+    ]);
+    this.durations = registry.histogram('tulle_request_duration_seconds', 'From the request head to the end of the answer.', edge);
+    this.requestBytes = registry.counter('tulle_request_bytes_total', 'Bytes of request bodies.', edge);
+    this.responseBytes = registry.counter('tulle_response_bytes_total', 'Bytes of response bodies.', edge);
+    this.retries = registry.counter('tulle_retries_total', 'Tries after the first.', edge);
+    this.localAnswers = registry.counter('tulle_local_answers_total', 'Answers that the sidecar gave itself.', ['direction', 'reason']);
+    this.refused = registry.counter('tulle_refused_requests_total', 'Requests that were refused before they had a route.', ['direction', 'reason']);
+    this.connections = registry.gauge('tulle_downstream_connections', 'Open connections of clients.', ['direction', 'connection_security']);
+    this.connectionsOpened = registry.counter('tulle_downstream_connections_total', 'Connections that clients opened.', ['direction', 'connection_security']);
+    this.upstreamConnections = registry.gauge('tulle_upstream_connections', 'Open connections to endpoints.', ['cluster']);
+    this.upstreamConnectionsOpened = registry.counter('tulle_upstream_connections_total', 'Connections opened to endpoints.', ['cluster']);
+    this.connectFailures = registry.counter('tulle_upstream_connect_failures_total', 'Connections to endpoints that did not come about.', ['cluster', 'reason']);
+    this.handshakesRefused = registry.counter('tulle_handshakes_refused_total', 'Inbound TLS handshakes that were refused.', ['reason']);
+    this.detections = registry.counter('tulle_protocol_detections_total', 'What undeclared ports turned out to speak.', ['direction', 'port', 'protocol']);
+    this.tcpBytes = registry.counter('tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']);
+    this.destinations = registry.gauge('tulle_destinations', 'Destinations that are followed.', ['state']);
+  }
+
+  /** Handles for one edge; series appear with their first request. */
+  edge(edge: Edge): EndpointMeters {
+    return new EdgeMeters(this, edge);
+  }
+
+  pool(cluster: string): PoolMeters {
+    const open = this.upstreamConnections.with(cluster);
+    const opened = this.upstreamConnectionsOpened.with(cluster);
+    return {
+      connectionOpened: () => {
+        open.inc();
+        opened.inc();
+      },
+      connectionClosed: () => open.add(-1),
+      connectFailed: (kind) => this.connectFailures.with(cluster, kind).inc(),
+    };
+  }
+}
+
+class EdgeMeters implements EndpointMeters {
+  readonly #meters: Meters;
+  readonly #labels: string[];
+  /** By status, for requests without flag: nearly all of them. */
+  readonly #plain: (Counter | undefined)[] = [];
+  #duration: Histogram | null = null;
+  #requestBytes: Counter | null = null;
+  #responseBytes: Counter | null = null;
+
+  constructor(meters: Meters, edge: Edge) {
+    this.#meters = meters;
+    this.#labels = edgeLabels(edge);
+  }
+
+  request(status: number, flag: string, durationMs: number, bytesIn: number, bytesOut: number): void {
+    if (flag === '') {
+      const known = this.#plain[status];
+      if (known === undefined) this.#plain[status] = this.#counter(status, '-');
+      (this.#plain[status] as Counter).inc();
+    } else this.#counter(status, flag).inc();
+    this.#duration ??= this.#meters.durations.with(...this.#labels);
+    this.#duration.observe(durationMs / 1000);
+    if (bytesIn > 0) (this.#requestBytes ??= this.#meters.requestBytes.with(...this.#labels)).add(bytesIn);
+    if (bytesOut > 0) (this.#responseBytes ??= this.#meters.responseBytes.with(...this.#labels)).add(bytesOut);
+  }
+
+  retry(): void {
+    this.#meters.retries.with(...this.#labels).inc();
+  }
+
+  #counter(status: number, flag: string): Counter {
+    return this.#meters.requests.with(...this.#labels, String(status), flag);
+  }
+}

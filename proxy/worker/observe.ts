@@ -1,0 +1,77 @@
+/**
+ * What is done once at the beginning and once at the end of every exchange: trace headers and identity, counters and access log.
+ * Knows no stream and no route.
+ */
+import type { Clock } from '#base/clock.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { FAILURES } from '../exchange/failure.ts';
+import type { EndpointMeters } from '../exchange/upstream.ts';
+import { setClientIdentity, stripIdentity } from '../filters/identity.ts';
+import { formatAccess } from '../telemetry/access-log.ts';
+import type { Counter } from '../telemetry/cells.ts';
+import { continueTrace, type IdSource } from '../telemetry/trace-context.ts';
+import type { Meters } from './meters.ts';
+
+export interface ObserveEnv {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly meters: Meters;
+  /** Null: no access log. */
+  readonly writeAccess: ((line: string) => void) | null;
+  /** Our own SPIFFE ID; empty before there is one. */
+  readonly ownIdentity: () => string;
+  /** Counters of an exchange that found no cluster, or came in. */
+  readonly metersOf: (exchange: Exchange) => EndpointMeters;
+}
+
+/** Headers of a request before anything is decided: nobody but the mesh says who the client is. */
+export function prepareExchange(exchange: Exchange, env: ObserveEnv): void {
+  const { headers } = exchange.request;
+  const { peer } = exchange;
+  stripIdentity(headers);
+  if (peer.direction === 'inbound') setClientIdentity(headers, peer.identity, env.ownIdentity());
+  const trace = continueTrace(headers, env.ids);
+  exchange.requestId = trace.requestId;
+  exchange.traceId = trace.traceId;
+  exchange.spanId = trace.spanId;
+}
+
+/** Counts an exchange that is over, and writes its line. */
+export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers: (reason: string) => Counter): void {
+  const { failure, peer } = exchange;
+  const durationMs = env.clock.now() - exchange.startMs;
+  const flag = failure === null ? '' : FAILURES[failure.kind].flag;
+  const own = peer.direction === 'inbound' ? null : (exchange.endpoint?.meters ?? exchange.cluster?.meters ?? null);
+  const meters = own ?? env.metersOf(exchange);
+  meters.request(exchange.status, flag, durationMs, exchange.bytesReceived, exchange.bytesSent);
+  if (failure !== null && failure.kind !== 'downstream-reset') localAnswers(failure.kind).inc();
+  if (env.writeAccess !== null) env.writeAccess(accessLine(exchange, flag, durationMs, env.clock.wall()));
+}
+
+function accessLine(exchange: Exchange, flag: string, durationMs: number, nowWallMs: number): string {
+  const { request, peer, endpoint, cluster, failure } = exchange;
+  return formatAccess({
+    startWallMs: nowWallMs - durationMs,
+    direction: peer.direction,
+    method: request.method,
+    path: request.path,
+    authority: request.authority,
+    protocol: request.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1',
+    responseCode: exchange.status,
+    responseFlags: flag === '' ? '-' : flag,
+    reason: failure === null ? '' : failure.kind,
+    durationMs,
+    upstreamHost: endpoint === null ? '' : `${endpoint.config.address}:${endpoint.config.port}`,
+    upstreamCluster: cluster?.config.name ?? '',
+    routeName: exchange.routeName,
+    attempts: exchange.attempts,
+    bytesReceived: exchange.bytesReceived,
+    bytesSent: exchange.bytesSent,
+    requestId: exchange.requestId,
+    traceId: exchange.traceId,
+    spanId: exchange.spanId,
+    downstreamPeer: peer.identity,
+    upstreamPeer: endpoint?.config.identity ?? '',
+    downstreamAddress: peer.address,
+  });
+}

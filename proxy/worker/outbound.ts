@@ -1,0 +1,219 @@
+/**
+ * The outbound stack, read aloud: a connection of the application becomes a destination, the destination a filter chain,
+ * and the chain HTTP or bytes. Knows how connections arrive here; what happens to a request is forwarding's business.
+ */
+import type { Socket } from 'node:net';
+import { addressName, parseDestination } from '#api/names.ts';
+import type { HttpNetworkConfig, ListenerConfig } from '../config/snapshot.ts';
+import type { DownstreamPeer } from '../exchange/exchange.ts';
+import type { Forwarding } from '../forwarding/forward.ts';
+import type { RequestHead } from '../http/message.ts';
+import { Listener } from '../net/listener.ts';
+import { originalDestination } from '../net/original-dst.ts';
+import type { HostPort } from './messages.ts';
+import type { StackParts } from './parts.ts';
+import { Passthrough } from './passthrough.ts';
+import { sniff, type Sniffed } from './sniff.ts';
+import { forwardTcp, passThrough } from './tcp.ts';
+
+/** An undeclared port whose client says nothing for this long is taken as one where the server speaks first. */
+const SILENT_MS = 1000;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+function peerOf(socket: Socket): DownstreamPeer {
+  return { direction: 'outbound', address: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`, identity: '' };
+}
+
+export class Outbound {
+  readonly #parts: StackParts;
+  readonly #listeners: Listener[] = [];
+  readonly #passthrough: Passthrough;
+
+  constructor(parts: StackParts) {
+    this.#parts = parts;
+    this.#passthrough = new Passthrough(parts.clusterEnv);
+  }
+
+  /** Opens what the settings ask for; the problems met, as sentences. */
+  async open(): Promise<string[]> {
+    const { settings } = this.#parts;
+    const problems: string[] = [];
+    const listen = async (what: string, at: HostPort, onConnection: (socket: Socket) => void): Promise<void> => {
+      const opened = await Listener.open({
+        ...at,
+        maxConnections: settings.limits.maxConnections,
+        onConnection,
+        onRefused: () => this.#parts.meters.refused.with('outbound', 'overflow').inc(),
+      });
+      if (!opened.ok) {
+        problems.push(`cannot listen on ${at.address}:${at.port} for ${what}: ${opened.error}`);
+        return;
+      }
+      this.#listeners.push(opened.value);
+      this.#parts.post({ kind: 'listening', what, address: at.address, port: opened.value.port });
+    };
+    if (settings.outbound !== null) {
+      const captured = settings.captureMode === 'redirect';
+      await listen('outbound', settings.outbound, (socket) => (captured ? this.#captured(socket) : this.#proxied(socket)));
+    }
+    for (const { name, ...at } of settings.explicitListens) await listen(name, at, (socket) => this.#named(socket, name));
+    return problems;
+  }
+
+  stopAccepting(): void {
+    for (const listener of this.#listeners) listener.stopAccepting();
+  }
+
+  close(): void {
+    for (const listener of this.#listeners) listener.close();
+    this.#passthrough.close();
+  }
+
+  // --- how connections arrive ------------------------------------------------------------------------------------
+
+  /** Redirected by iptables: the original destination says where it was going. */
+  #captured(socket: Socket): void {
+    const destination = originalDestination(socket);
+    if (destination === null || this.#isOwn(destination)) {
+      this.#parts.meters.refused.with('outbound', 'loop').inc();
+      socket.resetAndDestroy();
+      return;
+    }
+    this.#whenKnown(socket, addressName(destination.address, destination.port), destination);
+  }
+
+  /** A loopback port that stands for one destination. */
+  #named(socket: Socket, name: string): void {
+    this.#whenKnown(socket, name, parseNamed(name));
+  }
+
+  /** The application's HTTP proxy: each request names its destination. */
+  #proxied(socket: Socket): void {
+    this.#parts.http.serve(socket, peerOf(socket), (forwarding, head) => this.#proxyRequest(forwarding, head));
+  }
+
+  #isOwn(destination: HostPort): boolean {
+    const { outbound, inbound } = this.#parts.settings;
+    return destination.port === outbound?.port && (destination.address === outbound.address || inbound === null);
+  }
+
+  // --- from destination to filter chain --------------------------------------------------------------------------
+
+  #whenKnown(socket: Socket, name: string, fallback: HostPort | null): void {
+    const { destinations } = this.#parts;
+    const go = (state: 'ready' | 'unknown' | 'timeout'): void => {
+      if (socket.destroyed) return;
+      if (state === 'ready') this.#serveKnown(socket, name);
+      else this.#serveUnknown(socket, state, fallback);
+    };
+    const state = destinations.use(name);
+    if (state === 'pending') destinations.wait(name, { onDestination: go });
+    else go(state);
+  }
+
+  #serveKnown(socket: Socket, name: string): void {
+    const network = this.#network(name);
+    if (network === null) socket.resetAndDestroy();
+    else if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster);
+    else if (network.fallbackCluster === '') this.#serveHttp(socket, name);
+    else this.#detect(socket, (what) => this.#serveDetected(socket, what, name, network));
+  }
+
+  #network(name: string): ListenerConfig['chains'][number]['network'] | null {
+    return this.#parts.runtime.listener(name)?.chains[0]?.network ?? null;
+  }
+
+  #detect(socket: Socket, then: (what: Sniffed) => void): void {
+    sniff(socket, this.#parts.clock, SILENT_MS, then);
+  }
+
+  #serveDetected(socket: Socket, what: Sniffed, name: string, network: HttpNetworkConfig): void {
+    const port = parseDestination(name)?.port ?? 0;
+    this.#parts.meters.detections.with('outbound', String(port), what).inc();
+    if (what === 'http1') this.#serveHttp(socket, name);
+    else this.#serveTcp(socket, network.fallbackCluster);
+  }
+
+  #serveHttp(socket: Socket, name: string): void {
+    this.#parts.http.serve(socket, peerOf(socket), (forwarding) => this.#begin(forwarding, name));
+    socket.resume();
+  }
+
+  #serveTcp(socket: Socket, clusterName: string): void {
+    const cluster = this.#parts.runtime.cluster(clusterName);
+    if (cluster === undefined) socket.resetAndDestroy();
+    else forwardTcp(socket, cluster, this.#parts.tcp);
+  }
+
+  /** Not in the mesh: passed on untouched, or refused. HTTP clients are told why. */
+  #serveUnknown(socket: Socket, state: 'unknown' | 'timeout', fallback: HostPort | null): void {
+    const { settings, tcp } = this.#parts;
+    if (state === 'unknown' && settings.unknownDestinations === 'passthrough' && fallback !== null) {
+      passThrough(socket, fallback.address, fallback.port, CONNECT_TIMEOUT_MS, tcp);
+      return;
+    }
+    this.#detect(socket, (what) => {
+      if (what !== 'http1') socket.resetAndDestroy();
+      else {
+        this.#parts.http.serve(socket, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
+        socket.resume();
+      }
+    });
+  }
+
+  #refuse(forwarding: Forwarding, state: 'unknown' | 'timeout'): void {
+    forwarding.fail(
+      'unknown-destination',
+      state === 'unknown' ? 'the control plane does not know this destination' : 'the control plane did not answer in time',
+    );
+  }
+
+  // --- requests --------------------------------------------------------------------------------------------------
+
+  /** Starts a request on its way to `name`; the state is asked anew, for it may have changed since the connection was opened. */
+  #begin(forwarding: Forwarding, name: string): void {
+    const { destinations } = this.#parts;
+    const go = (state: 'ready' | 'unknown' | 'timeout'): void => {
+      const network = state === 'ready' ? this.#network(name) : null;
+      if (network === null) this.#refuse(forwarding, state === 'timeout' ? 'timeout' : 'unknown');
+      else if (network.kind === 'http') this.#start(forwarding, network);
+      else forwarding.fail('bad-request', 'this port is declared as opaque TCP');
+    };
+    const state = destinations.use(name);
+    if (state === 'pending') destinations.wait(name, { onDestination: go });
+    else go(state);
+  }
+
+  #start(forwarding: Forwarding, network: HttpNetworkConfig): void {
+    const { runtime } = this.#parts;
+    forwarding.begin(runtime.table(network.routes), runtime.clusters);
+  }
+
+  #proxyRequest(forwarding: Forwarding, head: RequestHead): void {
+    const destination = parseDestination(head.authority) ?? parseDestination(`${head.authority}:80`);
+    if (destination === null) {
+      forwarding.fail('bad-request', 'the request names no host');
+      return;
+    }
+    const name = addressName(destination.host, destination.port);
+    const { destinations, settings } = this.#parts;
+    const go = (state: 'ready' | 'unknown' | 'timeout'): void => {
+      if (state === 'ready') this.#begin(forwarding, name);
+      else if (state === 'timeout' || settings.unknownDestinations === 'refuse') this.#refuse(forwarding, state);
+      else if (this.#isOwn({ address: destination.host, port: destination.port })) {
+        forwarding.fail('loop', 'the request would come back to this sidecar');
+      } else {
+        const target = this.#passthrough.target(destination.host, destination.port);
+        forwarding.begin(target.table, target.clusters);
+      }
+    };
+    const state = destinations.use(name);
+    if (state === 'pending') destinations.wait(name, { onDestination: go });
+    else go(state);
+  }
+}
+
+function parseNamed(name: string): HostPort | null {
+  const parsed = parseDestination(name);
+  return parsed === null ? null : { address: parsed.host, port: parsed.port };
+}

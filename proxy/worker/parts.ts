@@ -1,0 +1,28 @@
+/**
+ * What the inbound and the outbound stack share; made once by the worker.
+ * Types only.
+ */
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { MeshTls } from '../net/tls.ts';
+import type { ClusterEnv } from './cluster.ts';
+import type { Destinations } from './destinations.ts';
+import type { HttpConnections } from './http-connections.ts';
+import type { FromWorker, WorkerSettings } from './messages.ts';
+import type { Meters } from './meters.ts';
+import type { Runtime } from './runtime.ts';
+import type { TcpEnv } from './tcp.ts';
+
+export interface StackParts {
+  readonly settings: WorkerSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly meters: Meters;
+  readonly tls: MeshTls;
+  readonly runtime: Runtime;
+  readonly destinations: Destinations;
+  readonly clusterEnv: ClusterEnv;
+  readonly http: HttpConnections;
+  readonly tcp: TcpEnv;
+  readonly post: (message: FromWorker) => void;
+}

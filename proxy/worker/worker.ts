@@ -1,0 +1,262 @@
+/**
+ * The data plane of one thread: takes snapshots and certificates, owns every connection of traffic.
+ * Does not know whether it runs in the main thread or in one of its own: all that passes is plain messages.
+ */
+import { createWriteStream } from 'node:fs';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import { TimerWheel } from '#base/timer-wheel.ts';
+import type { ClusterConfig, EndpointConfig, TrustConfig } from '../config/snapshot.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { EndpointMeters } from '../exchange/upstream.ts';
+import type { ForwardContext } from '../forwarding/context.ts';
+import { workloadOf } from '../net/peer-identity.ts';
+import { MeshTls } from '../net/tls.ts';
+import type { MetricRegistry } from '../telemetry/metrics.ts';
+import { createIdSource } from '../telemetry/trace-context.ts';
+import { describeWorker, type WorkerState } from './describe.ts';
+import type { ClusterEnv } from './cluster.ts';
+import { Destinations } from './destinations.ts';
+import { HttpConnections } from './http-connections.ts';
+import { Inbound } from './inbound.ts';
+import type { FromWorker, IdentityMaterial, ToWorker, WorkerSettings } from './messages.ts';
+import { Meters, type Edge } from './meters.ts';
+import { prepareExchange, recordExchange, type ObserveEnv } from './observe.ts';
+import { Outbound } from './outbound.ts';
+import type { StackParts } from './parts.ts';
+import { Runtime } from './runtime.ts';
+
+export interface WorkerEnv {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly registry: MetricRegistry;
+  readonly post: (message: FromWorker) => void;
+}
+
+const REPLAY_BYTES = 65_536;
+/** How long a request waits for a destination or a first endpoint (fail fast after it). */
+const WAIT_MS = 3000;
+
+type Direction = 'inbound' | 'outbound';
+
+export class Worker {
+  readonly #settings: WorkerSettings;
+  readonly #env: WorkerEnv;
+  readonly #wheel: TimerWheel;
+  readonly #meters: Meters;
+  readonly #tls: MeshTls;
+  readonly #runtime: Runtime;
+  readonly #destinations: Destinations;
+  readonly #http: Record<Direction, HttpConnections>;
+  readonly #stacks: { readonly inbound: Inbound; readonly outbound: Outbound };
+  readonly #inboundMeters = new Map<string, EndpointMeters>();
+  #identity: IdentityMaterial | null = null;
+  #trust: TrustConfig | null = null;
+  #inboundUpdates: Promise<void> = Promise.resolve();
+
+  constructor(settings: WorkerSettings, env: WorkerEnv) {
+    this.#settings = settings;
+    this.#env = env;
+    this.#wheel = new TimerWheel(env.clock);
+    this.#meters = new Meters(env.registry);
+    this.#tls = new MeshTls(settings.trustDomain);
+    const clusterEnv = this.#clusterEnv();
+    this.#runtime = new Runtime(clusterEnv);
+    this.#destinations = new Destinations(env.clock, settings.destinationIdleMs, WAIT_MS, env.post);
+    const observe = this.#observeEnv();
+    this.#http = { inbound: this.#connections('inbound', observe), outbound: this.#connections('outbound', observe) };
+    const parts = (direction: Direction): StackParts => ({
+      settings,
+      clock: env.clock,
+      log: env.log,
+      meters: this.#meters,
+      tls: this.#tls,
+      runtime: this.#runtime,
+      destinations: this.#destinations,
+      clusterEnv,
+      http: this.#http[direction],
+      tcp: { clock: env.clock, random: env.random, tls: this.#tls, onBytes: this.#countBytes(direction) },
+      post: env.post,
+    });
+    this.#stacks = { inbound: new Inbound(parts('inbound')), outbound: new Outbound(parts('outbound')) };
+  }
+
+  /** Opens the listeners that the settings name; outbound first, for an application must not start with it missing. */
+  async open(): Promise<readonly string[]> {
+    return [...(await this.#stacks.outbound.open()), ...(await this.#stacks.inbound.open())];
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.kind) {
+      case 'change':
+        this.#runtime.apply(message.change);
+        if (message.change.trust !== undefined) this.#setTrust(message.change.trust);
+        if (message.change.listeners.size > 0) this.#updateInbound();
+        this.#destinations.update(message.change.destinations);
+        break;
+      case 'identity':
+        this.#identity = message.identity;
+        this.#updateTls();
+        break;
+      case 'drain':
+        this.#drain(message.direction, message.deadlineMs);
+        break;
+    }
+  }
+
+  describe(): WorkerState {
+    return describeWorker(this.#runtime, this.#destinations, this.#identity, {
+      inbound: this.#http.inbound.size,
+      outbound: this.#http.outbound.size,
+    });
+  }
+
+  /** Closes everything at once. */
+  async close(): Promise<void> {
+    await this.#inboundUpdates;
+    this.#stacks.inbound.close();
+    this.#stacks.outbound.close();
+    this.#http.inbound.destroy();
+    this.#http.outbound.destroy();
+    this.#runtime.close();
+    this.#destinations.close();
+  }
+
+  #setTrust(trust: TrustConfig | null): void {
+    this.#trust = trust;
+    this.#updateTls();
+  }
+
+  #updateTls(): void {
+    if (this.#identity === null || this.#trust === null) return;
+    const { certChainPem, privateKeyPem } = this.#identity;
+    this.#tls.update({ certChainPem, privateKeyPem, rootsPem: this.#trust.rootsPem });
+  }
+
+  /** One after the other, for listening takes a moment and two at once would meet on the same port. */
+  #updateInbound(): void {
+    this.#inboundUpdates = this.#inboundUpdates.then(() => this.#stacks.inbound.update());
+  }
+
+  #drain(direction: Direction, deadlineMs: number): void {
+    const stack = this.#stacks[direction];
+    let isDone = false;
+    const done = (): void => {
+      if (isDone) return;
+      isDone = true;
+      timer.cancel();
+      this.#env.post({ kind: 'drained', direction });
+    };
+    const timer = this.#env.clock.after(deadlineMs, () => {
+      stack.close();
+      this.#http[direction].destroy();
+      done();
+    });
+    stack.stopAccepting();
+    this.#http[direction].drain(done);
+  }
+
+  // --- what the parts need -----------------------------------------------------------------------------------------
+
+  #connections(direction: Direction, observe: ObserveEnv): HttpConnections {
+    const { limits, downstreamIdleMs } = this.#settings;
+    const { clock, random } = this.#env;
+    const localAnswers = (reason: string) => this.#meters.localAnswers.with(direction, reason);
+    const context: ForwardContext = {
+      direction,
+      clock,
+      random,
+      wheel: this.#wheel,
+      replayBytes: REPLAY_BYTES,
+      endpointWaitMs: WAIT_MS,
+      prepare: (exchange) => prepareExchange(exchange, observe),
+      record: (exchange) => recordExchange(exchange, observe, localAnswers),
+    };
+    return new HttpConnections({
+      clock,
+      wheel: this.#wheel,
+      limits,
+      headTimeoutMs: limits.headTimeoutMs,
+      idleTimeoutMs: downstreamIdleMs,
+      context,
+      meters: this.#meters,
+    });
+  }
+
+  #clusterEnv(): ClusterEnv {
+    const { limits, appIdleMs, peerIdleMs, appAddress } = this.#settings;
+    return {
+      clock: this.#env.clock,
+      tls: this.#tls,
+      appAddress: appAddress ?? (this.#settings.captureMode === 'redirect' ? (this.#settings.podAddresses[0] ?? null) : null),
+      clientOptions: (config, isApplication) => ({
+        clock: this.#env.clock,
+        wheel: this.#wheel,
+        limits,
+        connectTimeoutMs: config.connectTimeoutMs,
+        idleMs: isApplication ? appIdleMs : peerIdleMs,
+      }),
+      endpointMeters: (config, endpoint) => this.#meters.edge(this.#outboundEdge(config, endpoint)),
+      poolMeters: (config) => this.#meters.pool(config.name),
+    };
+  }
+
+  #outboundEdge(config: ClusterConfig, endpoint: EndpointConfig | null): Edge {
+    const { pod } = this.#settings;
+    return {
+      direction: 'outbound',
+      sourceNamespace: pod.namespace,
+      sourceWorkload: pod.owner,
+      destinationNamespace: config.service?.namespace ?? '',
+      destinationService: config.service?.name ?? (config.discovery === 'original-dst' ? 'passthrough' : ''),
+      destinationWorkload: endpoint?.workload?.owner ?? '',
+      peer: endpoint?.mtls === true ? endpoint.identity : '',
+    };
+  }
+
+  #observeEnv(): ObserveEnv {
+    const { accessLog, accessLogPath } = this.#settings;
+    const stream = accessLogPath === '' ? process.stdout : createWriteStream(accessLogPath, { flags: 'a' });
+    return {
+      clock: this.#env.clock,
+      ids: createIdSource(),
+      meters: this.#meters,
+      writeAccess: accessLog === 'off' ? null : (line) => stream.write(line),
+      ownIdentity: () => this.#identity?.spiffeId ?? '',
+      metersOf: (exchange) => this.#metersOf(exchange),
+    };
+  }
+
+  /** Counters of inbound exchanges, by who called; of outbound ones that found no cluster, all in one. */
+  #metersOf(exchange: Exchange): EndpointMeters {
+    const { direction, identity } = exchange.peer;
+    const key = `${direction} ${identity}`;
+    const known = this.#inboundMeters.get(key);
+    if (known !== undefined) return known;
+    const { pod } = this.#settings;
+    const inbound = direction === 'inbound';
+    const source = inbound ? workloadOf(identity) : { namespace: pod.namespace, serviceAccount: pod.owner };
+    const meters = this.#meters.edge({
+      direction,
+      sourceNamespace: source?.namespace ?? '',
+      sourceWorkload: source?.serviceAccount ?? '',
+      destinationNamespace: inbound ? pod.namespace : '',
+      destinationService: '',
+      destinationWorkload: inbound ? pod.owner : '',
+      peer: identity,
+    });
+    this.#inboundMeters.set(key, meters);
+    return meters;
+  }
+
+  #countBytes(direction: Direction): (sent: number, received: number) => void {
+    const sentCounter = this.#meters.tcpBytes.with(direction, 'sent');
+    const receivedCounter = this.#meters.tcpBytes.with(direction, 'received');
+    return (sent, received) => {
+      sentCounter.add(sent);
+      receivedCounter.add(received);
+    };
+  }
+}
