@@ -19,6 +19,14 @@ import { at, refuse } from './unsupported.ts';
 
 const ROUND_ROBIN: BalancerConfig = { kind: 'round-robin' };
 
+const LB_POLICY: Readonly<Record<number, BalancerConfig>> = {
+  [LbPolicy.ROUND_ROBIN]: ROUND_ROBIN,
+  [LbPolicy.LEAST_REQUEST]: { kind: 'least-request' },
+  [LbPolicy.RANDOM]: { kind: 'random' },
+  // Goes with ORIGINAL_DST, where there is nothing to choose.
+  [LbPolicy.CLUSTER_PROVIDED]: ROUND_ROBIN,
+};
+
 const DEFAULT_RTT_MS = 30;
 const DEFAULT_DECAY_MS = 10_000;
 
@@ -26,18 +34,11 @@ export function decodeBalancer(cluster: Cluster, path: string, problems: Problem
   if (cluster.loadBalancingPolicy !== undefined) {
     return decodePolicies(cluster.loadBalancingPolicy, at(path, 'load_balancing_policy'), problems);
   }
-  switch (cluster.lbPolicy) {
-    case LbPolicy.ROUND_ROBIN:
-    case LbPolicy.CLUSTER_PROVIDED:
-      return ROUND_ROBIN;
-    case LbPolicy.LEAST_REQUEST:
-      return { kind: 'least-request' };
-    case LbPolicy.RANDOM:
-      return { kind: 'random' };
-    default:
-      refuse(problems, at(path, 'lb_policy'), `value ${cluster.lbPolicy}`, 'ROUND_ROBIN, LEAST_REQUEST, RANDOM');
-      return ROUND_ROBIN;
+  const known = LB_POLICY[cluster.lbPolicy];
+  if (known === undefined) {
+    refuse(problems, at(path, 'lb_policy'), `value ${cluster.lbPolicy}`, 'ROUND_ROBIN, LEAST_REQUEST, RANDOM');
   }
+  return known ?? ROUND_ROBIN;
 }
 
 function decodePolicies(list: LoadBalancingPolicy, path: string, problems: Problems): BalancerConfig {
@@ -58,7 +59,7 @@ function decodePolicies(list: LoadBalancingPolicy, path: string, problems: Probl
 
 /** Null: not one of ours, the next in the list counts. */
 function decodePolicy(any: Any | undefined, path: string, problems: Problems): BalancerConfig | null {
-  switch (any?.typeUrl) {
+  switch (any?.typeUrl ?? '') {
     case EXTENSION.peakEwma: {
       const policy = readAny(any, EXTENSION.peakEwma, PeakEwma, path, problems);
       return {

@@ -27,6 +27,12 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 const DEFAULT_LIMIT = 1024;
 const DEFAULT_RETRY_BUDGET: RetryBudgetConfig = { percent: 20, minPerSecond: 10, intervalMs: 10_000 };
 
+const DISCOVERY: Readonly<Record<number, ClusterConfig['discovery']>> = {
+  [Discovery.EDS]: 'eds',
+  [Discovery.STATIC]: 'static',
+  [Discovery.ORIGINAL_DST]: 'original-dst',
+};
+
 /** The cluster, or everything that is wrong with it. */
 export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems> {
   const problems = new Problems();
@@ -51,23 +57,17 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
 }
 
 function decodeDiscovery(message: Cluster, problems: Problems): ClusterConfig['discovery'] {
-  switch (message.clusterDiscoveryType?.value ?? Discovery.STATIC) {
-    case Discovery.EDS: {
-      checkSource(message.edsClusterConfig?.edsConfig, 'eds_cluster_config.eds_config', problems);
-      const name = message.edsClusterConfig?.serviceName ?? '';
-      if (name !== '' && name !== message.name) {
-        refuse(problems, 'eds_cluster_config.service_name', 'endpoints of another name', "the cluster's own name");
-      }
-      return 'eds';
+  const type = message.clusterDiscoveryType?.value ?? Discovery.STATIC;
+  const known = DISCOVERY[type];
+  if (known === undefined) refuse(problems, 'type', `value ${type}`, 'EDS, STATIC, ORIGINAL_DST');
+  if (known === 'eds') {
+    checkSource(message.edsClusterConfig?.edsConfig, 'eds_cluster_config.eds_config', problems);
+    const name = message.edsClusterConfig?.serviceName ?? '';
+    if (name !== '' && name !== message.name) {
+      refuse(problems, 'eds_cluster_config.service_name', 'endpoints of another name', "the cluster's own name");
     }
-    case Discovery.STATIC:
-      return 'static';
-    case Discovery.ORIGINAL_DST:
-      return 'original-dst';
-    default:
-      refuse(problems, 'type', `value ${message.clusterDiscoveryType?.value}`, 'EDS, STATIC, ORIGINAL_DST');
-      return 'static';
   }
+  return known ?? 'eds';
 }
 
 function decodeStatic(message: Cluster, problems: Problems): ClusterConfig['endpoints'] {

@@ -16,7 +16,11 @@ import { decodeDownstream } from './tls.ts';
 import { at, refuse } from './unsupported.ts';
 
 /** What these do, the sidecar does anyway: original destination and detection by first bytes. */
-const LISTENER_FILTERS: readonly string[] = [EXTENSION.originalDst, EXTENSION.tlsInspector, EXTENSION.httpInspector];
+const LISTENER_FILTERS: ReadonlySet<string> = new Set([
+  EXTENSION.originalDst,
+  EXTENSION.tlsInspector,
+  EXTENSION.httpInspector,
+]);
 /** What the HTTP inspector reports; a chain that names them is for connections that begin like HTTP. */
 const HTTP_PROTOCOLS: readonly string[] = ['http/1.0', 'http/1.1', 'h2c'];
 
@@ -45,7 +49,7 @@ function refuseUnsupported(message: Listener, problems: Problems): void {
   if (message.apiListener !== undefined) refuse(problems, 'api_listener', 'a listener without socket', 'filter_chains');
   for (const [i, filter] of message.listenerFilters.entries()) {
     const typeUrl = filter.configType?.value.typeUrl;
-    if (!LISTENER_FILTERS.includes(typeUrl ?? '')) {
+    if (!LISTENER_FILTERS.has(typeUrl ?? '')) {
       refuse(problems, `listener_filters[${i}]`, shortType(typeUrl), 'OriginalDst, TlsInspector, HttpInspector');
     }
   }
