@@ -1,40 +1,61 @@
 /**
- * What all pickers share: the endpoints that may be picked at all, and the slow way out when the quick choice found nobody.
+ * What all pickers share: the endpoints that may be picked at all, a draw by weight, and the slow way out when draws find nobody.
  * Knows no policy. The zone of an endpoint does not count here.
  */
 import { randomInt, type Random } from '#base/random.ts';
 import type { BalancedEndpoint, Picker } from '../exchange/destination.ts';
+import { WeightedSampler } from './sampler.ts';
 
-/** Weight of an endpoint; what is not said or zero counts as 1 (Envoy `LbEndpoint.load_balancing_weight`). */
-export function weightOf(endpoint: BalancedEndpoint): number {
-  return Math.max(1, endpoint.config.weight);
-}
+/** Draws before every endpoint is looked at. */
+const DRAWS = 4;
 
 export abstract class LivePicker<E extends BalancedEndpoint> implements Picker<E> {
   readonly endpoints: readonly E[];
   /** Without those that the control plane says are unhealthy: they are not picked even if nobody else is there (panic threshold 0). */
   protected readonly live: readonly E[];
+  /** Of `live`; what is not said or zero counts as 1 (Envoy `LbEndpoint.load_balancing_weight`). */
+  protected readonly weights: readonly number[];
+  /** Of indexes of `live`. */
+  protected readonly sampler: WeightedSampler;
 
   constructor(endpoints: readonly E[]) {
     this.endpoints = endpoints;
     this.live = endpoints.filter((endpoint) => endpoint.config.healthy);
+    this.weights = this.live.map((endpoint) => Math.max(1, endpoint.config.weight));
+    this.sampler = new WeightedSampler(this.weights);
   }
 
   abstract pick(nowMs: number, random: Random, tried: readonly E[]): E | null;
 
-  /**
-   * Looks at every endpoint, from a random one on, so that the first in the list is not favoured.
-   * An available one that was not tried, else an available one, else null.
-   */
-  protected scan(random: Random, tried: readonly E[]): E | null {
-    const size = this.live.length;
-    let again: E | null = null;
-    for (let step = 0, index = randomInt(random, size); step < size; step++, index = (index + 1) % size) {
-      const endpoint = this.live[index]!;
-      if (!endpoint.available) continue;
-      if (!tried.includes(endpoint)) return endpoint;
-      again ??= endpoint;
+  protected isUsable(index: number, tried: readonly E[]): boolean {
+    const endpoint = this.live[index]!;
+    return endpoint.available && (tried.length === 0 || !tried.includes(endpoint));
+  }
+
+  /** Any usable endpoint, by weight; when nearly all are out, any of the rest with the same chance. */
+  protected draw(random: Random, tried: readonly E[]): E | null {
+    if (this.live.length === 0) return null;
+    for (let draws = 0; draws < DRAWS; draws++) {
+      const index = this.sampler.draw(random);
+      if (this.isUsable(index, tried)) return this.live[index]!;
     }
-    return again;
+    return this.#anyOf(random, tried) ?? this.#anyOf(random, []);
+  }
+
+  #anyOf(random: Random, tried: readonly E[]): E | null {
+    let usable = 0;
+    for (let index = 0; index < this.live.length; index++) if (this.isUsable(index, tried)) usable++;
+    if (usable === 0) return null;
+    let left = randomInt(random, usable);
+    for (let index = 0; index < this.live.length; index++) {
+      if (this.isUsable(index, tried) && left-- === 0) return this.live[index]!;
+    }
+    return null;
+  }
+}
+
+export class RandomPicker<E extends BalancedEndpoint> extends LivePicker<E> {
+  pick(_nowMs: number, random: Random, tried: readonly E[]): E | null {
+    return this.draw(random, tried);
   }
 }

@@ -1,26 +1,23 @@
 /**
  * Each endpoint in turn, as often as its weight says, without bursts: gRPC's static stride scheduler, which needs no state for
- * an endpoint and so can start anywhere (gRFC A58). Knows no load.
+ * an endpoint and so can start anywhere (grpc `static_stride_scheduler.h`). Knows no load.
  */
 import { randomInt, type Random } from '#base/random.ts';
 import type { BalancedEndpoint } from '../exchange/destination.ts';
-import { LivePicker, weightOf } from './live.ts';
+import { LivePicker } from './live.ts';
 
 /** The weight that the heaviest endpoint is scaled to; it is never passed over. */
 const FULL = 0xff_ff;
-/** Places looked at in turn, before the scan for whoever is left. */
-const MAX_TURNS = 16;
 
 export class RoundRobinPicker<E extends BalancedEndpoint> extends LivePicker<E> {
-  readonly #weights: Uint16Array;
+  readonly #strides: Uint16Array;
   /** Counts the places in the schedule, turned back after `FULL` rounds, when the schedule repeats; -1 before the first pick. */
   #sequence = -1;
 
   constructor(endpoints: readonly E[]) {
     super(endpoints);
-    const weights = this.live.map(weightOf);
-    const heaviest = weights.reduce((most, weight) => Math.max(most, weight), 1);
-    this.#weights = Uint16Array.from(weights, (weight) => Math.max(1, Math.round((weight * FULL) / heaviest)));
+    const heaviest = this.weights.reduce((most, weight) => Math.max(most, weight), 1);
+    this.#strides = Uint16Array.from(this.weights, (weight) => Math.max(1, Math.round((weight * FULL) / heaviest)));
   }
 
   pick(_nowMs: number, random: Random, tried: readonly E[]): E | null {
@@ -28,11 +25,9 @@ export class RoundRobinPicker<E extends BalancedEndpoint> extends LivePicker<E> 
     if (size === 0) return null;
     // Many sidecars start at the same time; they must not all begin with the same endpoint.
     if (this.#sequence < 0) this.#sequence = randomInt(random, size * FULL);
-    for (let turn = Math.min(size, MAX_TURNS); turn > 0; turn--) {
-      const endpoint = this.live[this.#next()]!;
-      if (endpoint.available && !tried.includes(endpoint)) return endpoint;
-    }
-    return this.scan(random, tried);
+    const index = this.#next();
+    // Not the next one in turn: it would then have the missing one's turns besides its own.
+    return this.isUsable(index, tried) ? this.live[index]! : this.draw(random, tried);
   }
 
   /** The heaviest endpoint has a place in every round, so this ends within one. */
@@ -42,7 +37,7 @@ export class RoundRobinPicker<E extends BalancedEndpoint> extends LivePicker<E> 
       this.#sequence = (this.#sequence + 1) % (size * FULL);
       const index = this.#sequence % size;
       const round = Math.floor(this.#sequence / size);
-      const weight = this.#weights[index]!;
+      const weight = this.#strides[index]!;
       // Odd places are half a round ahead, so that light endpoints are not all served in the same round.
       const phase = (weight * round + (index % 2) * (FULL >> 1)) % FULL;
       if (phase >= FULL - weight) return index;

@@ -21,6 +21,7 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 const PERCENT = 0x25;
 const BACKSLASH = 0x5c;
+const HEX_DIGIT = /^[0-9a-f]$/i;
 
 /** True for nearly every path there is: then each level leaves it as it is, and nothing needs to be built. */
 export function isPlainPath(path: string): boolean {
@@ -57,18 +58,18 @@ export function normalizePath(path: string, level: NormalizationLevel = DEFAULT_
 
 function decodePath(path: string, decodeSlashes: boolean): string | null {
   let out = '';
-  // A `%` that begins no escape is kept; what is decoded right behind it could make one of it, so for two places nothing is.
-  let guarded = 0;
+  // A `%` that begins no escape is kept. Digits decoded right behind it could make one of it, so they stay escaped.
+  let digitsWanted = 0;
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i);
     const byte = code === PERCENT ? escapedByte(path, i) : -1;
     if (byte === 0 || code > 0xff) return null;
-    const escape = byte < 0 ? '' : path.slice(i, i + 3);
-    let part = escape;
-    if (byte < 0) part = literal(code);
-    else if (guarded === 0) part = decodeByte(byte, escape, decodeSlashes);
+    let part = byte < 0 ? literal(code) : decodeByte(byte, path.slice(i, i + 3), decodeSlashes);
+    const isDigit = HEX_DIGIT.test(part);
+    if (byte > 0 && isDigit && digitsWanted > 0) part = path.slice(i, i + 3);
+    if (code === PERCENT && byte < 0) digitsWanted = 2;
+    else digitsWanted = isDigit && byte < 0 ? Math.max(0, digitsWanted - 1) : 0;
     out += part;
-    guarded = code === PERCENT && byte < 0 ? 2 : Math.max(0, guarded - part.length);
     if (byte > 0) i += 2;
   }
   return out;
