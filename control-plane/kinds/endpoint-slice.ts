@@ -1,8 +1,9 @@
 /** EndpointSlice (discovery.k8s.io/v1): where a Service really is. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { boolean, choice, string, type ValueOf } from './field.ts';
 import { envelope, type ParseContext, readObject } from './object.ts';
 import { list, optional, part, required } from './structure.ts';
-import { appProtocol, dnsLabel, dnsSubdomain, isIpv4, isIpv6, portNumber } from './text-forms.ts';
+import { appProtocol, dnsLabel, dnsSubdomain, portNumber } from './text-forms.ts';
 import type { KubeObject } from './meta.ts';
 
 export interface SliceEndpoint {
@@ -81,7 +82,7 @@ function endpointOf({ addresses, conditions, zone, nodeName, targetRef }: ValueO
 
 export function parseEndpointSlice(value: unknown, context: ParseContext): EndpointSlice | null {
   return readObject('EndpointSlice', ENDPOINT_SLICE, value, context, (slice, common, problems) => {
-    const fits = { IPv4: isIpv4, IPv6: isIpv6, FQDN: (text: string) => text !== '' }[slice.addressType];
+    const fits = { IPv4: isIPv4, IPv6: isIPv6, FQDN: (text: string) => text !== '' }[slice.addressType];
     for (const [i, { addresses }] of slice.endpoints.entries()) {
       for (const [j, address] of addresses.entries()) {
         if (fits(address)) continue;

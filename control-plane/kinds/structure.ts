@@ -1,6 +1,6 @@
 /**
- * Objects, lists and maps of fields. `object` is for kinds that are ours to judge: an unknown field or a null is a problem;
- * `part` is for kinds of which we read a part: other fields are ignored and null counts as absent.
+ * Objects, lists and maps of fields. `object` is for kinds that are ours to judge: an unknown field is a problem;
+ * `part` is for kinds of which we read a part: other fields are ignored. Null counts as absent, as an API server prunes it.
  */
 import type { Problems } from '#base/problems.ts';
 import { describe, type Field, type Schema } from './field.ts';
@@ -61,7 +61,7 @@ export function object<M extends Members>(members: M, rules: readonly Rule<Value
       for (const key of Object.keys(value)) {
         if (!Object.hasOwn(members, key)) addUnknown(key, known, path, problems);
       }
-      const values = readMembers(members, value, path, problems, true);
+      const values = readMembers(members, value, path, problems);
       if (values === undefined || problems.list.length + problems.dropped > before) return undefined;
       return obeys(values, rules, path, problems) ? values : undefined;
     },
@@ -74,7 +74,7 @@ export function part<M extends Members>(members: M, rules: readonly Rule<Values<
     schema: objectSchema(members, rules),
     read(value, path, problems) {
       if (!isObject(value, path, problems)) return undefined;
-      const values = readMembers(members, value, path, problems, false);
+      const values = readMembers(members, value, path, problems);
       return values !== undefined && obeys(values, rules, path, problems) ? values : undefined;
     },
   };
@@ -125,13 +125,12 @@ function readMembers<M extends Members>(
   value: Readonly<Record<string, unknown>>,
   path: string,
   problems: Problems,
-  strict: boolean,
 ): Values<M> | undefined {
   const values: Record<string, unknown> = {};
   let refused = false;
   for (const [key, member] of Object.entries(members)) {
     const given = Object.hasOwn(value, key) ? value[key] : undefined;
-    if (given === undefined || (given === null && !strict)) {
+    if (given === undefined || given === null) {
       values[key] = member.fallback;
       if (!member.required) continue;
       problems.add(memberPath(path, key), 'is missing', member.description);

@@ -2,6 +2,7 @@
  * The forms of text that many kinds share: names, ports, labels, header names, addresses.
  * Knows no kind. Rules: Kubernetes "Object Names and IDs", "Labels and Selectors"; RFC 9110 5.6.2; Gateway API v1 types.
  */
+import { isIP } from 'node:net';
 import { MAX_REGEX_LENGTH, linearRegex } from '#base/regex.ts';
 import { checked, type Field, integer, integerOrName, string } from './field.ts';
 import { map } from './structure.ts';
@@ -99,21 +100,9 @@ export const regex = checked(
   'use RE2 syntax: no look-around, no back references',
 );
 
-const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
-const IPV4 = new RegExp(String.raw`^(?:${OCTET}\.){3}${OCTET}$`);
-
-export function isIpv4(text: string): boolean {
-  return IPV4.test(text);
-}
-
-/** The URL parser of the platform is the strict one at hand that is no socket API. */
-export function isIpv6(text: string): boolean {
-  return /^[0-9a-fA-F:.]{2,45}$/.test(text) && text.includes(':') && URL.canParse(`http://[${text}]/`);
-}
-
 /** An address without port. */
 export const ipAddress = checked(
   string({ minLength: 1, maxLength: 45 }),
-  (text) => (isIpv4(text) || isIpv6(text) ? '' : `${JSON.stringify(text)} is no IP address`),
+  (text) => (isIP(text) !== 0 ? '' : `${JSON.stringify(text)} is no IP address`),
   'write an address such as 10.0.0.7 or fd00::7',
 );
