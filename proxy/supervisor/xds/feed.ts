@@ -10,7 +10,7 @@ import { decodeEndpoints } from '../../config/decode/endpoints.ts';
 import { decodeListener } from '../../config/decode/listener.ts';
 import { decodeRoute } from '../../config/decode/route.ts';
 import { decodeSecret } from '../../config/decode/secret.ts';
-import type { DestinationState, Snapshot } from '../../config/snapshot.ts';
+import type { DestinationState, Snapshot, TrustConfig } from '../../config/snapshot.ts';
 import type { SnapshotChange } from '../../worker/messages.ts';
 import { AdsClient, type AdsOptions } from './ads-client.ts';
 import { Destinations } from './destinations.ts';
@@ -40,6 +40,8 @@ export class SnapshotFeed {
   readonly #secrets = new Resources(TYPE.secret, decodeSecret);
   readonly #destinations: Destinations;
   readonly #client: AdsClient;
+  /** Stays when the control plane takes the bundle away: without one, every connection would be cut. */
+  #trust: TrustConfig | null = null;
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -80,7 +82,7 @@ export class SnapshotFeed {
   /** What the worker was told. */
   get snapshot(): Snapshot {
     const { listeners, routes, clusters, endpointSets } = this.#destinations.published;
-    return { listeners, routes, clusters, endpoints: endpointSets, trust: this.#secrets.get(TRUST_SECRET) ?? null };
+    return { listeners, routes, clusters, endpoints: endpointSets, trust: this.#trust };
   }
 
   get destinations(): ReadonlyMap<string, DestinationState> {
@@ -93,10 +95,10 @@ export class SnapshotFeed {
     return new Map([...all, ['secret', this.#secrets.lastNack] as const].filter(([, problems]) => problems !== ''));
   }
 
-  /** The inbound side and the trust bundle were answered; what was answered is in force. */
+  /** The trust bundle is there, and the inbound side is in force or known not to exist. */
   get isComplete(): boolean {
     const inbound = this.#destinations.state(INBOUND_LISTENER);
-    return this.#secrets.get(TRUST_SECRET) !== undefined && inbound !== undefined && inbound !== 'pending';
+    return this.#trust !== null && inbound !== undefined && inbound !== 'pending';
   }
 
   start(): void {
@@ -130,9 +132,11 @@ export class SnapshotFeed {
 
   #receiveSecrets(response: DeltaDiscoveryResponse): string {
     const { changed, nack } = this.#secrets.apply(response);
-    // A removed bundle would cut every connection: the last good one stays in force.
     const trust = this.#secrets.get(TRUST_SECRET);
-    if (changed.includes(TRUST_SECRET) && trust) this.#options.onChange({ ...newChange(), trust });
+    if (changed.includes(TRUST_SECRET) && trust) {
+      this.#trust = trust;
+      this.#options.onChange({ ...newChange(), trust });
+    }
     return nack;
   }
 
