@@ -14,7 +14,9 @@ export interface RetryBudgetConfig {
 }
 
 /** The window slides in steps of a tenth. */
-const SLICES = 10;
+const STEPS = 10;
+/** The slice that is still filling comes on top: the window is never shorter than its interval, so the floor is not given twice. */
+const SLICES = STEPS + 1;
 
 export class RetryBudget {
   readonly #share: number;
@@ -30,7 +32,7 @@ export class RetryBudget {
   constructor(config: RetryBudgetConfig, nowMs: number) {
     this.#share = config.percent / 100;
     this.#floor = (config.minPerSecond * config.intervalMs) / 1000;
-    this.#sliceMs = Math.max(1, config.intervalMs / SLICES);
+    this.#sliceMs = Math.max(1, config.intervalMs / STEPS);
     this.#slice = Math.floor(nowMs / this.#sliceMs);
   }
 
