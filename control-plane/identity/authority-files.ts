@@ -22,7 +22,7 @@ const ISSUER_FILE = 'issuer.pem';
 /** Further roots to trust, put there by people. */
 const EXTRA_ROOTS_FILE = 'extra-roots.pem';
 /** The trust bundle, for those who connect. */
-const BUNDLE_FILE = 'trust-bundle.pem';
+const BUNDLE_FILE = 'ca.pem';
 
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
 const KEY_BLOCK = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/;

@@ -1,0 +1,179 @@
+/**
+ * The control plane, composed: sources -> world -> mesh -> resources -> clients, with identity and admin beside it.
+ * Usable within any process; reads no flag and no environment.
+ */
+import { setImmediate } from 'node:timers';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import { Scope } from '#base/scope.ts';
+import { startAdmin } from './admin/server.ts';
+import { Metrics } from './admin/metrics.ts';
+import type { Gauges } from './admin/metrics.ts';
+import { AuthorityUpkeep } from './authority-upkeep.ts';
+import { generateResource, listNames } from './generate/generate.ts';
+import { notAfterMs } from './identity/authority.ts';
+import { FolderTokens, loadTokenKey } from './identity/tokens.ts';
+import { MeshProvider } from './mesh-provider.ts';
+import { MeshState } from './mesh-state.ts';
+import { anonymousIn, proofOfIdentity } from './serve/authentication.ts';
+import { Clients } from './serve/clients.ts';
+import type { ServeObserver } from './serve/observer.ts';
+import { plaintextCredentials, serve } from './serve/server.ts';
+import type { ServeOptions } from './serve/server.ts';
+import type { Settings } from './settings.ts';
+import { FolderSource } from './sources/folder.ts';
+import type { Source } from './sources/source.ts';
+import { trustSecret } from './trust-secret.ts';
+
+/** Streams open at the same time, over all connections. */
+const MAX_CLIENTS = 10_000;
+
+export interface ControlPlaneParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Sources besides the folders of the settings. */
+  readonly sources?: readonly Source[];
+}
+
+export interface ControlPlane {
+  /** `host:port`, as bound. */
+  readonly xdsAddress: string;
+  /** Null when the settings name none. */
+  readonly plaintextAddress: string | null;
+  readonly adminAddress: string;
+  /** PEM roots that sign the port of `xdsAddress`. */
+  readonly caFile: string;
+  /** A token that speaks for one workload. */
+  issueToken(workload: { namespace: string; serviceAccount: string; pod: string }, lifeMs: number): string;
+  close(): Promise<void>;
+}
+
+/** Resolves when everything was read once and clients are served; rejects, with nothing left open, when it cannot start. */
+export async function startControlPlane(settings: Settings, parts: ControlPlaneParts): Promise<ControlPlane> {
+  const scope = new Scope();
+  try {
+    return await start(settings, parts, scope);
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
+}
+
+async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope): Promise<ControlPlane> {
+  const { clock, log } = parts;
+  const upkeep = new AuthorityUpkeep(settings, clock);
+  const { authority, caFile, credentials } = upkeep;
+  const tokens = new FolderTokens(loadTokenKey(settings.stateDir), clock);
+  const clients = new Clients(MAX_CLIENTS, (run) => void setImmediate(run));
+  const metrics = new Metrics(() => gauges(state, clients, provider, upkeep, clock));
+  const state: MeshState = new MeshState({
+    sources: [...folderSources(settings, parts), ...(parts.sources ?? [])],
+    compile: settings,
+    clock,
+    log,
+    onChange: ({ mesh }) => {
+      provider.setMesh(mesh);
+      clients.wakeAll();
+    },
+    onCompiled: (durationMs) => metrics.compiled(durationMs),
+  });
+  const provider: MeshProvider = new MeshProvider(state.compiled.mesh, trustSecret(authority.trustBundle), {
+    generate: generateResource,
+    list: listNames,
+  });
+  scope.add(() => state.close());
+  const admin = await startAdmin(settings.adminAddress, {
+    isReady: () => state.isSynced,
+    metrics,
+    debug: {
+      clients: () => clients.views(),
+      mesh: () => state.compiled.mesh,
+      conditions: () => state.compiled.conditions,
+      problems: () => state.problems,
+    },
+  });
+  scope.add(() => admin.close());
+  // Clients are let in when everything was read: nobody is ever told half of a mesh.
+  await state.start();
+  scope.add(upkeep.start(log));
+  const authentication = proofOfIdentity(tokens, settings.trustDomain);
+  const options: ServeOptions = {
+    provider,
+    clients,
+    authentication,
+    authority,
+    clock,
+    observer: observe(metrics, log),
+  };
+  const xds = await serve(settings.xdsAddress, credentials, options);
+  scope.add(() => xds.close());
+  const plaintextAddress = await servePlaintext(settings, options, scope);
+  log.info('serving', {
+    xds: xds.address,
+    plaintext: plaintextAddress ?? undefined,
+    admin: admin.address,
+    objects: state.objectCount,
+  });
+  return {
+    xdsAddress: xds.address,
+    plaintextAddress,
+    adminAddress: admin.address,
+    caFile,
+    issueToken: (workload, lifeMs) => tokens.issue(workload, lifeMs),
+    close: async () => void (await scope.close()),
+  };
+}
+
+function folderSources(settings: Settings, { clock, log }: ControlPlaneParts): readonly Source[] {
+  return settings.folders.length === 0 ? [] : [new FolderSource({ roots: settings.folders, clock, log })];
+}
+
+async function servePlaintext(settings: Settings, options: ServeOptions, scope: Scope): Promise<string | null> {
+  if (settings.plaintextAddress === null) return null;
+  const authentication = anonymousIn(settings.plaintextNamespace);
+  const plain = await serve(settings.plaintextAddress, plaintextCredentials(), { ...options, authentication });
+  scope.add(() => plain.close());
+  return plain.address;
+}
+
+function observe(metrics: Metrics, log: Logger): ServeObserver {
+  return {
+    connected: (client) => log.info('client connected', { client }),
+    disconnected: (client, reason) => log.info('client left', { client, reason: reason === '' ? undefined : reason }),
+    pushed: (type, resources, _removed, durationMs) => metrics.pushed(type, resources, durationMs),
+    acked: (type) => metrics.acked(type),
+    nacked: (client, type, reason, names) => {
+      metrics.nacked(type);
+      log.warn('client refused an update', {
+        client,
+        type: type.slice(type.lastIndexOf('.') + 1),
+        reason,
+        names: names.slice(0, 10),
+      });
+    },
+    refused: (peer, reason) => {
+      metrics.refused();
+      log.warn('call refused', { peer, reason });
+    },
+  };
+}
+
+function gauges(
+  state: MeshState,
+  clients: Clients,
+  provider: MeshProvider,
+  upkeep: AuthorityUpkeep,
+  clock: Clock,
+): Gauges {
+  const { authority } = upkeep;
+  return {
+    clients: clients.size,
+    pending: clients.pending,
+    objects: state.objectCount,
+    problems: state.problems.length,
+    resources: provider.size,
+    certificatesIssued: authority.issued,
+    rootExpirySeconds: (notAfterMs(authority.root) - clock.wall()) / 1000,
+    issuerExpirySeconds: (notAfterMs(authority.issuer) - clock.wall()) / 1000,
+  };
+}
