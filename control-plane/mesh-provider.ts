@@ -5,12 +5,13 @@
 import { INBOUND_LISTENER, TYPE } from '#api/names.ts';
 import type { ResourceType } from '#api/names.ts';
 import type { Mesh } from './model/mesh.ts';
-import type { ResourceProvider, ServedClient, ServedResource } from './serve/provider.ts';
+import type { Client, GeneratedResource } from './generate/client.ts';
+import type { ResourceProvider } from './serve/provider.ts';
 
 /** How resources are made; see generate/. */
 export interface Generator {
-  generate(mesh: Mesh, client: ServedClient, type: ResourceType, name: string): ServedResource | null;
-  list(mesh: Mesh, client: ServedClient, type: ResourceType): readonly string[];
+  generate(mesh: Mesh, client: Client, type: ResourceType, name: string): GeneratedResource | null;
+  list(mesh: Mesh, client: Client, type: ResourceType): readonly string[];
 }
 
 /** Answers kept for one mesh at most; beyond it they are made anew each time. */
@@ -18,13 +19,13 @@ const MAX_KEPT = 200_000;
 
 export class MeshProvider implements ResourceProvider {
   readonly #generator: Generator;
-  readonly #kept = new Map<string, ServedResource | null>();
+  readonly #kept = new Map<string, GeneratedResource | null>();
   readonly #lists = new Map<string, readonly string[]>();
   #mesh: Mesh;
-  #trust: ServedResource;
+  #trust: GeneratedResource;
   #revision = 0;
 
-  constructor(mesh: Mesh, trust: ServedResource, generator: Generator) {
+  constructor(mesh: Mesh, trust: GeneratedResource, generator: Generator) {
     this.#mesh = mesh;
     this.#trust = trust;
     this.#generator = generator;
@@ -50,12 +51,12 @@ export class MeshProvider implements ResourceProvider {
     this.#revision++;
   }
 
-  setTrust(trust: ServedResource): void {
+  setTrust(trust: GeneratedResource): void {
     this.#trust = trust;
     this.#revision++;
   }
 
-  resource(client: ServedClient, type: ResourceType, name: string): ServedResource | null {
+  resource(client: Client, type: ResourceType, name: string): GeneratedResource | null {
     if (type === TYPE.secret) return name === this.#trust.name ? this.#trust : null;
     const key = `${scope(client, name)}|${type}|${name}`;
     const kept = this.#kept.get(key);
@@ -65,7 +66,7 @@ export class MeshProvider implements ResourceProvider {
     return made;
   }
 
-  names(client: ServedClient, type: ResourceType): readonly string[] {
+  names(client: Client, type: ResourceType): readonly string[] {
     if (type === TYPE.secret) return [this.#trust.name];
     const key = `${client.dialect}|${client.namespace}|${client.workload}|${type}`;
     let names = this.#lists.get(key);
@@ -78,7 +79,7 @@ export class MeshProvider implements ResourceProvider {
 }
 
 /** Clients with the same scope get the same resource of this name: only a workload's own inbound side is its alone. */
-function scope(client: ServedClient, name: string): string {
+function scope(client: Client, name: string): string {
   const shared = `${client.dialect}|${client.namespace}`;
   return name.startsWith(INBOUND_LISTENER) ? `${shared}|${client.workload}` : shared;
 }

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { Secret } from '#api/generated/envoy/extensions/transport_sockets/tls/v3/tls.ts';
 import { TRUST_SECRET } from '#api/names.ts';
-import type { ServedResource } from './serve/provider.ts';
+import type { GeneratedResource } from './generate/client.ts';
 
-export function trustSecret(bundlePem: string): ServedResource {
+export function trustSecret(bundlePem: string): GeneratedResource {
   const message = Secret.encode(
     Secret.fromPartial({
       name: TRUST_SECRET,

@@ -3,7 +3,8 @@
  * A pure state machine after the xDS protocol's incremental variant; knows no socket and no clock.
  */
 import type { ResourceType } from '#api/names.ts';
-import type { Lookup, ServedResource } from './provider.ts';
+import type { GeneratedResource } from '../generate/client.ts';
+import type { Lookup } from './provider.ts';
 import { MAX_IN_FLIGHT, MAX_NAMES, RESPONSE_BYTES, WILDCARD, emptyMeansAll } from './subscription.ts';
 import type { Phase, Receipt, Subscription, SubscriptionView } from './subscription.ts';
 
@@ -20,7 +21,7 @@ export interface DeltaDemand {
 
 export interface DeltaAnswer {
   readonly nonce: string;
-  readonly resources: readonly ServedResource[];
+  readonly resources: readonly GeneratedResource[];
   readonly removed: readonly string[];
 }
 
@@ -35,7 +36,7 @@ interface Held {
 interface Plan {
   readonly revision: number;
   /** New and changed resources; taken from the end. */
-  readonly updates: ServedResource[];
+  readonly updates: GeneratedResource[];
   /** Names asked for that do not exist: an answer, not a removal. */
   absent: readonly string[];
   /** Names that the client holds and that are no more. */
@@ -161,7 +162,7 @@ export class DeltaSubscription implements Subscription<DeltaDemand, DeltaAnswer>
   }
 
   #makePlan(lookup: Lookup): Plan {
-    const updates: ServedResource[] = [];
+    const updates: GeneratedResource[] = [];
     const absent: string[] = [];
     const gone: string[] = [];
     const wanted = this.#wildcard ? new Set([...lookup.names(), ...this.#names]) : this.#names;
@@ -185,7 +186,7 @@ export class DeltaSubscription implements Subscription<DeltaDemand, DeltaAnswer>
 
   #takeUpdates(plan: Plan, nonce: string): DeltaAnswer | null {
     if (plan.updates.length === 0 && plan.absent.length === 0 && !this.#owesAnswer) return null;
-    const resources: ServedResource[] = [];
+    const resources: GeneratedResource[] = [];
     let bytes = 0;
     for (let resource = plan.updates.pop(); resource !== undefined; resource = plan.updates.pop()) {
       resources.push(resource);

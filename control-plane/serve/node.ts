@@ -6,7 +6,7 @@ import type { Node } from '#api/generated/envoy/config/core/v3/core.ts';
 import { err, ok } from '#base/result.ts';
 import type { Result } from '#base/result.ts';
 import type { Caller } from '../identity/caller.ts';
-import type { Dialect, ServedClient } from './provider.ts';
+import type { Client, Dialect } from '../generate/client.ts';
 
 /** `sidecar~<pod>~<namespace>`: `~` cannot stand in a Kubernetes name. */
 const SIDECAR_PREFIX = 'sidecar~';
@@ -15,7 +15,7 @@ const GRPC_FEATURE = 'envoy.lb.does_not_support_overprovisioning';
 const MAX_NODE_ID = 1024;
 
 export interface Introduction {
-  readonly client: ServedClient;
+  readonly client: Client;
   /** `node.id` as given, for people. */
   readonly nodeId: string;
 }
@@ -26,7 +26,10 @@ export function introduce(node: Node, caller: Caller): Result<Introduction, stri
   if (node.id.length > MAX_NODE_ID) return err(`node.id is longer than ${MAX_NODE_ID} characters`);
   const dialect = dialectOf(node);
   if (!node.id.startsWith(SIDECAR_PREFIX)) {
-    return ok({ nodeId: node.id, client: { namespace: caller.namespace, workload: caller.pod ?? '', dialect } });
+    return ok({
+      nodeId: node.id,
+      client: { namespace: caller.namespace, workload: workloadKey(caller.namespace, caller.pod), dialect },
+    });
   }
   const [, pod = '', namespace, ...more] = node.id.split('~');
   if (pod === '' || namespace === undefined || more.length > 0) {
@@ -34,7 +37,12 @@ export function introduce(node: Node, caller: Caller): Result<Introduction, stri
   }
   if (namespace !== caller.namespace) return err('node.id names another namespace than the proof of identity');
   if (caller.pod !== null && pod !== caller.pod) return err('node.id names another pod than the proof of identity');
-  return ok({ nodeId: node.id, client: { namespace, workload: pod, dialect } });
+  return ok({ nodeId: node.id, client: { namespace, workload: workloadKey(namespace, pod), dialect } });
+}
+
+/** Key in `Mesh.workloads`. */
+function workloadKey(namespace: string, pod: string | null): string | null {
+  return pod === null ? null : `${namespace}/${pod}`;
 }
 
 function dialectOf(node: Node): Dialect {

@@ -7,7 +7,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { ResourceType } from '#api/names.ts';
-import type { Lookup, ServedResource } from './provider.ts';
+import type { GeneratedResource } from '../generate/client.ts';
+import type { Lookup } from './provider.ts';
 import { MAX_NAMES, RESPONSE_BYTES, WILDCARD, emptyMeansAll } from './subscription.ts';
 import type { Phase, Receipt, Subscription, SubscriptionView } from './subscription.ts';
 
@@ -23,10 +24,10 @@ export interface SotwDemand {
 export interface SotwAnswer {
   readonly nonce: string;
   readonly version: string;
-  readonly resources: readonly ServedResource[];
+  readonly resources: readonly GeneratedResource[];
 }
 
-type Content = ReadonlyMap<string, ServedResource>;
+type Content = ReadonlyMap<string, GeneratedResource>;
 
 interface Sent {
   readonly nonce: string;
@@ -45,7 +46,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   /** The response that is not answered yet. */
   #inFlight: Sent | null = null;
   /** What the client has: all of a whole type, or the union of what came by name. */
-  #has = new Map<string, ServedResource>();
+  #has = new Map<string, GeneratedResource>();
   /** Of a whole type the version of everything; by name the version that a client brought from an earlier stream. */
   #hasVersion = '';
   #nackedVersion = '';
@@ -145,7 +146,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   }
 
   #content(lookup: Lookup): Content {
-    const content = new Map<string, ServedResource>();
+    const content = new Map<string, GeneratedResource>();
     const wanted = this.#wildcard ? new Set([...lookup.names(), ...this.#names]) : this.#names;
     for (const name of wanted) {
       const resource = lookup.resource(name);
@@ -169,7 +170,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     const version = this.#versionOf(content);
     // A client that comes back with everything as it is now.
     if (this.#has.size === 0 && version === this.#hasVersion && this.#lastNonce === '') this.#has = new Map(content);
-    const resources: ServedResource[] = [];
+    const resources: GeneratedResource[] = [];
     let bytes = 0;
     for (const resource of content.values()) {
       const { name } = resource;

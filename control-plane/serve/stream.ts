@@ -44,7 +44,8 @@ export interface ClientView {
   readonly peer: string;
   readonly protocol: 'delta' | 'sotw';
   readonly namespace: string;
-  readonly workload: string;
+  /** `namespace/pod`; null when the client is no known pod. */
+  readonly workload: string | null;
   readonly dialect: string;
   readonly connectedMs: number;
   readonly subscriptions: readonly SubscriptionView[];
@@ -137,7 +138,7 @@ export class AdsStream<Demand, Answer> implements ClientStream {
       peer: transport.peer,
       protocol: protocol.name,
       namespace: caller.namespace,
-      workload: this.#introduction?.client.workload ?? '',
+      workload: this.#introduction?.client.workload ?? null,
       dialect: this.#introduction?.client.dialect ?? '',
       connectedMs: this.#connectedAtMs,
       subscriptions: [...this.#subscriptions.values()].map((subscription) => subscription.view()),

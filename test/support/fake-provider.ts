@@ -2,11 +2,12 @@
  * A provider whose resources a test sets, and a lookup over one type.
  */
 import type { ResourceType } from '#api/names.ts';
-import type { Lookup, ResourceProvider, ServedResource } from '../../control-plane/serve/provider.ts';
+import type { GeneratedResource } from '../../control-plane/generate/client.ts';
+import type { Lookup, ResourceProvider } from '../../control-plane/serve/provider.ts';
 
 export class FakeProvider implements ResourceProvider {
   revision = 0;
-  readonly #resources = new Map<string, ServedResource>();
+  readonly #resources = new Map<string, GeneratedResource>();
 
   /** Version 0 removes. */
   set(
@@ -20,7 +21,7 @@ export class FakeProvider implements ResourceProvider {
     else this.#resources.set(`${type}|${name}`, { name, message, version: `v${version}` });
   }
 
-  resource(_client: unknown, type: ResourceType, name: string): ServedResource | null {
+  resource(_client: unknown, type: ResourceType, name: string): GeneratedResource | null {
     return this.#resources.get(`${type}|${name}`) ?? null;
   }
 
