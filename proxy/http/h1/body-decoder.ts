@@ -2,9 +2,10 @@
  * Where a body ends, and which bytes are it: by length, by chunks, or by the end of the connection (RFC 9112 6.3, 7.1).
  * Hands on slices of what it was given and keeps none; shared by requests and answers.
  */
-import { CR, FIELD_VALUE, HEX_VALUE, LF, SEMICOLON } from '../grammar.ts';
+import { CR, HEX_VALUE, LF, SEMICOLON } from '../grammar.ts';
 import { HeaderList, isForbiddenTrailer } from '../headers.ts';
 import type { BodyKind, ParseFailure } from '../message.ts';
+import { EXTENSION_END, EXTENSION_REFUSED, EXTENSION_START, nextExtensionState } from './chunk-extension.ts';
 import type { HeadScanner } from './head-scanner.ts';
 
 export interface BodySink {
@@ -39,6 +40,7 @@ export class BodyDecoder {
   #left = 0;
   #digits = 0;
   #extensionBytes = 0;
+  #extensionState = EXTENSION_END;
 
   /** `trailers` is borrowed: nobody else uses it between `begin` and the end of the body. */
   constructor(sink: BodySink, trailers: HeadScanner) {
@@ -128,21 +130,23 @@ export class BodyDecoder {
       }
       if (this.#digits === 0 || (byte !== CR && byte !== SEMICOLON)) return this.#refuse(at, 'not a chunk size');
       this.#state = byte === CR ? SIZE_LF : EXTENSION;
+      this.#extensionState = EXTENSION_START;
       return at;
     }
     return at;
   }
 
-  /** Extensions are skipped: they end at this hop (RFC 9112 7.1.1). They may hold nothing that another reader could take for a line end. */
+  /** Extensions are read and forgotten: they end at this hop. */
   #extension(chunk: Buffer, start: number, end: number): number {
     let at = start;
-    while (at < end && FIELD_VALUE[chunk[at]!] === 1) at++;
+    let state = this.#extensionState;
+    while (at < end && state > EXTENSION_END) state = nextExtensionState(state, chunk[at++]!);
+    this.#extensionState = state;
     this.#extensionBytes += at - start;
+    if (state === EXTENSION_REFUSED) return this.#refuse(at, 'not a chunk extension');
     if (this.#extensionBytes > MAX_EXTENSION_BYTES) return this.#refuse(at, 'too many bytes of chunk extensions');
-    if (at === end) return at;
-    if (chunk[at] !== CR) return this.#refuse(at, 'control character in a chunk extension');
-    this.#state = SIZE_LF;
-    return at + 1;
+    if (state === EXTENSION_END) this.#state = SIZE_LF;
+    return at;
   }
 
   #lineEnd(byte: number): void {

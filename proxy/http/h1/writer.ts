@@ -98,7 +98,8 @@ function lengthToTell(head: WritableResponse, body: BodyKind, toHead: boolean): 
   if (head.status < 200 || head.status === 204) return -1;
   if (body.kind === 'length') return body.length;
   if (body.kind !== 'none') return -1;
-  return head.status === 304 || toHead ? (head.declaredLength ?? -1) : 0;
+  const declared = head.declaredLength ?? -1;
+  return declared === -1 && head.status !== 304 && !toHead ? 0 : declared;
 }
 
 /** RFC 9110 8.6: methods whose absent body a server would otherwise ask for (411). */
