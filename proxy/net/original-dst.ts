@@ -2,6 +2,7 @@
  * Where a captured connection was going before iptables sent it here: the socket option SO_ORIGINAL_DST, asked through koffi.
  * Linux only. koffi is loaded at the first question, for a sidecar in explicit mode never asks.
  */
+import type Koffi from 'koffi';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 
@@ -37,10 +38,12 @@ export function originalDestination(socket: Socket): OriginalDestination | null 
 function loadGetsockopt(): GetSockOpt {
   // A bundle is CommonJS and has no import.meta.url; a static import would load the library in every sidecar.
   const require = createRequire(import.meta.url ?? __filename);
-  const koffi = require('koffi') as typeof import('koffi');
+  const koffi = require('koffi') as typeof Koffi;
   return koffi
     .load(null)
-    .func('int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)') as GetSockOpt;
+    .func(
+      'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+    ) as GetSockOpt;
 }
 
 /** Node keeps the descriptor in the handle, which is not part of its documented interface. */

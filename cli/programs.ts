@@ -1,0 +1,38 @@
+/**
+ * How our own programs are started: as bundles when we are one, else from their sources.
+ */
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+
+export interface Program {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+}
+
+export interface Programs {
+  readonly sidecar: Program;
+  readonly controlPlane: Program;
+  /** Environment of our programs; nothing else of ours reaches them. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where the project stands: examples lie below it. */
+  readonly root: string;
+}
+
+/** @param entry the script that Node was started with: `dist/tulle.cjs` or `cli/main.ts`. */
+export function ownPrograms(entry: string, stateFolder: string, searchPath: string): Programs {
+  const script = realpathSync(entry);
+  const root = path.dirname(path.dirname(script));
+  const bundled = script.endsWith('.cjs');
+  const start = (bundle: string, source: string): Program => ({
+    program: process.execPath,
+    args: [path.join(root, bundled ? `dist/${bundle}.cjs` : source)],
+    cwd: root,
+  });
+  return {
+    sidecar: start('proxy', 'proxy/main.ts'),
+    controlPlane: start('control-plane', 'control-plane/main.ts'),
+    env: { PATH: searchPath, NODE_COMPILE_CACHE: path.join(stateFolder, 'compile-cache') },
+    root,
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * `mesh.json` in the state folder: which processes run where. Written for other commands (`tulle stat`, `tulle endpoints`) and for people.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { ControlPlaneProcess } from './control-plane-process.ts';
+import { writeWhole } from './object-folder.ts';
+import type { Replica } from './replica.ts';
+
+export interface RunningReplica {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly deployment: string;
+  readonly ready: boolean;
+  readonly podAddress: string;
+  readonly appAddress: string;
+  /** `ADDRESS:PORT`s of the sidecar; empty when there is none. */
+  readonly adminAddress: string;
+  readonly metricsAddress: string;
+  readonly appPid: number | null;
+  readonly sidecarPid: number | null;
+}
+
+export interface RunningMesh {
+  readonly runnerPid: number;
+  readonly controlPlane: { readonly pid: number | null; readonly xdsAddress: string; readonly adminAddress: string };
+  readonly replicas: readonly RunningReplica[];
+}
+
+const NAME = 'mesh.json';
+
+export class MeshFile {
+  readonly #path: string;
+
+  constructor(stateFolder: string) {
+    this.#path = path.join(stateFolder, NAME);
+  }
+
+  write(controlPlane: ControlPlaneProcess, replicas: readonly Replica[]): void {
+    const { pid, xdsAddress, adminAddress } = controlPlane;
+    const mesh: RunningMesh = {
+      runnerPid: process.pid,
+      controlPlane: { pid, xdsAddress, adminAddress },
+      replicas: replicas.map(describe),
+    };
+    writeWhole(this.#path, JSON.stringify(mesh, null, 1));
+  }
+
+  remove(): void {
+    rmSync(this.#path, { force: true });
+  }
+}
+
+function describe(replica: Replica): RunningReplica {
+  const { plan, network, ready, appPid, sidecarPid } = replica;
+  return {
+    namespace: plan.namespace,
+    pod: plan.name,
+    deployment: plan.deployment,
+    ready,
+    podAddress: network.podAddress,
+    appAddress: network.appAddress,
+    adminAddress: plan.meshed ? network.adminAddress : '',
+    metricsAddress: plan.meshed ? network.metricsAddress : '',
+    appPid,
+    sidecarPid,
+  };
+}
+
+/** The mesh that runs with this state folder; null when none does. */
+export function readMeshFile(stateFolder: string): RunningMesh | null {
+  try {
+    // Only the runner writes it, whole, in a private folder.
+    return JSON.parse(readFileSync(path.join(stateFolder, NAME), 'utf8')) as RunningMesh;
+  } catch {
+    return null;
+  }
+}

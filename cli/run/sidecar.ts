@@ -1,0 +1,45 @@
+/**
+ * How a sidecar is started.
+ */
+import { chmodSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { formatDuration } from '#base/duration.ts';
+import { flagWords } from '../flags.ts';
+import type { RunContext } from './context.ts';
+import type { Command } from './kept-process.ts';
+import type { ReplicaNetwork } from './network.ts';
+import { writeWhole } from './object-folder.ts';
+import type { ReplicaPlan } from './replica-plan.ts';
+
+/** The command of the sidecar beside `plan`; its token is written to the state folder, readable by it alone. */
+export function sidecarCommand(plan: ReplicaPlan, network: ReplicaNetwork, context: RunContext): Command {
+  const { settings, programs, controlPlane } = context;
+  const folder = path.join(settings.stateFolder, 'tokens');
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o711);
+  const tokenFile = path.join(folder, plan.name);
+  writeWhole(
+    tokenFile,
+    controlPlane.issueToken({ namespace: plan.namespace, serviceAccount: plan.serviceAccount, pod: plan.name }),
+  );
+  network.lendToSidecar(tokenFile);
+  return {
+    ...programs.sidecar,
+    args: [
+      ...programs.sidecar.args,
+      ...flagWords({
+        'control-plane': controlPlane.xdsAddress,
+        'ca-file': controlPlane.caFile,
+        'token-file': tokenFile,
+        'trust-domain': settings.trustDomain,
+        'pod-name': plan.name,
+        namespace: plan.namespace,
+        'service-account': plan.serviceAccount,
+        owner: plan.deployment,
+        'leaf-ttl': formatDuration(settings.leafTtlMs),
+        ...network.sidecarFlags,
+      }),
+    ],
+    env: programs.env,
+  };
+}
