@@ -1,0 +1,43 @@
+/**
+ * Figures as a Markdown table, ready for `bench/README.md`, with ratios to the first contender that is ours.
+ */
+import type { Figures } from './measure.ts';
+import type { Scenario } from './scenario.ts';
+
+const HEAD = ['', 'CPU µs/request', 'tulle is', 'requests/s', 'p50 ms', 'p99 ms', 'RSS MB', 'failed'];
+
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
+  const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  return [line(rows[0] ?? []), rule, ...rows.slice(1).map(line)].join('\n');
+}
+
+export function scenarioTable(figures: readonly Figures[]): string {
+  const ours = figures.find((f) => f.contender === 'tulle');
+  const rows = figures.map((f) => [
+    f.contender,
+    f.cpuUs.toFixed(1),
+    ours === undefined || ours === f ? '' : `${(ours.cpuUs / f.cpuUs).toFixed(2)} x`,
+    f.requestsPerSecond.toFixed(0),
+    f.p50Ms.toFixed(2),
+    f.p99Ms.toFixed(2),
+    f.loadedMb.toFixed(0),
+    String(f.failures),
+  ]);
+  return table([HEAD, ...rows]);
+}
+
+/** One sentence for each budget of a scenario whose peer was measured. */
+export function verdicts(scenario: Scenario, figures: readonly Figures[]): string[] {
+  const ours = figures.find((f) => f.contender === 'tulle');
+  if (ours === undefined) return [];
+  return figures.flatMap((peer) => {
+    const budget = scenario.budgets[peer.contender];
+    if (budget === undefined) return [];
+    const ratio = ours.cpuUs / peer.cpuUs;
+    const verdict = ratio <= budget ? 'within' : 'OVER';
+    return [`${verdict} budget: ${ratio.toFixed(2)} x ${peer.contender}, to be at most ${budget} x`];
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * `npm run bench [-- WORD...] [--seconds N] [--rounds N]`: CPU, memory and start of the sidecar beside nginx and HAProxy in the same run.
+ * Words choose scenarios by name; `sidecar` is the memory and start of an idle one. Figures are told, never judged by the exit status.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { makeCertificates } from './lib/certificates.ts';
+import { startHaproxy } from './lib/haproxy.ts';
+import { measure, median } from './lib/measure.ts';
+import { measureSidecar, pod, startTulle } from './lib/mesh.ts';
+import { startApplication, startNginx } from './lib/nginx.ts';
+import { freePort } from './lib/processes.ts';
+import { scenarioTable, table, verdicts } from './lib/report.ts';
+import type { ContenderName, Place, RunningPath, Scenario } from './lib/scenario.ts';
+import { findTool, howToGet } from './lib/tools.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+type Start = (scenario: Scenario, place: Place) => Promise<RunningPath>;
+
+const CONTENDERS: Readonly<Record<ContenderName, Start>> = {
+  tulle: startTulle,
+  nginx: startNginx,
+  haproxy: startHaproxy,
+};
+
+const SIDECAR_STARTS = 5;
+
+function contendersOf(scenario: Scenario): ContenderName[] {
+  return scenario.contenders.filter((name) => {
+    if (name === 'tulle' || findTool(name) !== null) return true;
+    console.log(`left out: ${howToGet(name)}`);
+    return false;
+  });
+}
+
+async function runScenario(scenario: Scenario, folder: string, rounds: number, seconds: number): Promise<void> {
+  console.log(`\n## ${scenario.title}\n`);
+  const { app: address } = (await pod('application')).addresses;
+  const application = { address, port: await freePort(address) };
+  const appFolder = join(folder, 'application');
+  const running = await startApplication(appFolder, address, application.port);
+  const certificates = makeCertificates(folder);
+  const paths = new Map<ContenderName, RunningPath>();
+  try {
+    for (const name of contendersOf(scenario)) {
+      const own = join(folder, name);
+      mkdirSync(own);
+      paths.set(name, await CONTENDERS[name](scenario, { folder: own, application, certificates }));
+    }
+    const figures = await measure(scenario, paths, rounds, seconds);
+    console.log(scenarioTable(figures));
+    for (const sentence of verdicts(scenario, figures)) console.log(`\n${sentence}`);
+  } finally {
+    await Promise.all([...paths.values(), running].map((started) => started.stop()));
+  }
+}
+
+async function runSidecar(folder: string): Promise<void> {
+  console.log('\n## An idle sidecar, control plane present\n');
+  const { idleMb, readyMs } = await measureSidecar(folder, SIDECAR_STARTS);
+  const rows = [
+    ['', 'median', 'slowest'],
+    ['start to ready, ms', median(readyMs).toFixed(0), Math.max(...readyMs).toFixed(0)],
+    ['resident, MB', idleMb.toFixed(1), ''],
+  ];
+  console.log(table(rows));
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seconds: { type: 'string', default: '4' }, rounds: { type: 'string', default: '5' } },
+  });
+  const [seconds, rounds] = [Number(values.seconds), Number(values.rounds)];
+  if (!(seconds >= 1) || !(rounds >= 1)) throw new Error('--seconds and --rounds must be numbers from 1');
+  const isWanted = (name: string): boolean =>
+    positionals.length === 0 || positionals.some((word) => name.includes(word));
+  const scenarios = SCENARIOS.filter(({ name }) => isWanted(name));
+  const missing = ['nginx', 'openssl'].filter((name) => scenarios.length > 0 && findTool(name) === null);
+  if (missing.length > 0) throw new Error(missing.map(howToGet).join('; '));
+  if (findTool('wrk') === null) console.log(`${howToGet('wrk')}: using the built-in loader`);
+  console.log(
+    `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${rounds} rounds of ${seconds} s`,
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'tulle-bench-'));
+  try {
+    for (const scenario of scenarios) {
+      const own = join(folder, scenario.name);
+      mkdirSync(own);
+      await runScenario(scenario, own, rounds, seconds);
+    }
+    if (isWanted('sidecar')) {
+      mkdirSync(join(folder, 'sidecar'));
+      await runSidecar(join(folder, 'sidecar'));
+    }
+    rmSync(folder, { recursive: true });
+  } catch (error) {
+    console.error(`logs are in ${folder}`);
+    throw error;
+  }
+}
+
+await main();
+// Claimed address blocks keep listening sockets; nothing else is left to wait for.
+process.exit();
