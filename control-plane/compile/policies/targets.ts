@@ -114,8 +114,8 @@ function attachedConditions(policy: TrafficPolicy, ref: PolicyTargetRef, losses:
 
 /** Every field that could be in force at this target was lost to another policy of the same target. */
 function isEmptied(policy: TrafficPolicy, ref: PolicyTargetRef, lost: readonly Loss[]): boolean {
-  const paths = new Set(lost.filter((loss) => loss.conflict).flatMap((loss) => [...loss.fields]));
+  const conflicts = lost.filter((loss) => loss.conflict);
   const given = POLICY_FIELDS.filter((field) => field.of(policy.spec) !== null);
   const usable = ref.kind === 'Service' ? given : given.filter((field) => !BACKEND_FIELDS.includes(field));
-  return usable.length > 0 && usable.every((field) => paths.has(field.path));
+  return usable.length > 0 && usable.every((field) => conflicts.some((loss) => loss.fields.has(field.path)));
 }

@@ -3,7 +3,7 @@
  * Knows no resource; whether a client may see it is not asked here (every namespace sees every Service).
  */
 import { parseDestination } from '#api/names.ts';
-import type { AppProtocol, Mesh, MeshService, ServicePort, Workload } from '../model/mesh.ts';
+import type { AppProtocol, Mesh, MeshService, ServicePort, Workload } from './mesh.ts';
 
 export type Destination =
   | { readonly kind: 'service'; readonly service: MeshService; readonly port: ServicePort }

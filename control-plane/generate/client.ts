@@ -1,0 +1,21 @@
+/** Whom resources are made for, and what is made. Knows no stream. */
+
+/** `grpc` is a proxyless client, `envoy` any other that is not our sidecar. */
+export type Dialect = 'sidecar' | 'envoy' | 'grpc';
+
+/** A client as far as its resources depend on it. */
+export interface Client {
+  readonly namespace: string;
+  /** Key in `Mesh.workloads`; null when it is no known pod. */
+  readonly workload: string | null;
+  readonly dialect: Dialect;
+}
+
+export interface GeneratedResource {
+  /** The name that was asked for. */
+  readonly name: string;
+  /** The encoded message, without its `Any`. */
+  readonly message: Uint8Array;
+  /** Hash of the content: equal for equal content, in every process. */
+  readonly version: string;
+}

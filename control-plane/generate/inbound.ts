@@ -1,0 +1,73 @@
+/**
+ * The inbound listener of a workload's own sidecar: for each port of the application a chain under mutual TLS and, where the
+ * workload is PERMISSIVE, one without. Knows no client of the application.
+ */
+import { TrafficDirection } from '#api/generated/envoy/config/core/v3/core.ts';
+import { Listener, type FilterChain } from '#api/generated/envoy/config/listener/v3/listener.ts';
+import { INBOUND_LISTENER, inboundCluster, PASSTHROUGH_CLUSTER } from '#api/names.ts';
+import type { AppProtocol, Workload } from '../model/mesh.ts';
+import {
+  chain,
+  connectionManager,
+  HTTP_PROTOCOLS,
+  httpFilter,
+  httpInspector,
+  originalDst,
+  tcpFilter,
+  tlsInspector,
+} from './listeners.ts';
+import { socketAddress } from './messages.ts';
+import { plainTable } from './routes.ts';
+import { downstreamTls } from './tls.ts';
+
+/** Where captured inbound connections arrive. */
+const INBOUND_PORT = 15_006;
+
+type Transport = 'tls' | 'raw_buffer';
+
+export function inboundListener(workload: Workload): Listener {
+  const transports: readonly Transport[] = workload.mtlsMode === 'STRICT' ? ['tls'] : ['tls', 'raw_buffer'];
+  const filterChains = transports.flatMap((transport) => transportChains(workload, transport));
+  return Listener.fromPartial({
+    name: INBOUND_LISTENER,
+    address: socketAddress('0.0.0.0', INBOUND_PORT),
+    useOriginalDst: false,
+    trafficDirection: TrafficDirection.INBOUND,
+    listenerFilters: [originalDst(), tlsInspector(), httpInspector()],
+    filterChains,
+  });
+}
+
+function transportChains({ inboundPorts }: Workload, transport: Transport): readonly FilterChain[] {
+  const declared = inboundPorts.flatMap(({ port, protocol }) => portChains(port, protocol, transport));
+  // Ports that nobody declared: the application may listen there all the same.
+  const other = chain(`other|${transport}`, tcpFilter(PASSTHROUGH_CLUSTER), { transportProtocol: transport });
+  return [...declared, secured(transport, other)];
+}
+
+function portChains(port: number, protocol: AppProtocol, transport: Transport): FilterChain[] {
+  const cluster = inboundCluster(port);
+  const match = { destinationPort: port, transportProtocol: transport };
+  const detected = { ...match, applicationProtocols: [...HTTP_PROTOCOLS] };
+  const http = (): FilterChain['filters'][number] =>
+    httpFilter(connectionManager(cluster, { $case: 'routeConfig', value: plainTable(cluster, cluster) }));
+  const named = (kind: string): string => `${port}|${transport}|${kind}`;
+  switch (protocol) {
+    case 'tcp':
+    case 'tls':
+      return [secured(transport, chain(named('tcp'), tcpFilter(cluster), match))];
+    case 'unknown':
+      return [
+        secured(transport, chain(named('http'), http(), detected)),
+        secured(transport, chain(named('tcp'), tcpFilter(cluster), match)),
+      ];
+    case 'http':
+    case 'http2':
+    case 'grpc':
+      return [secured(transport, chain(named('http'), http(), match))];
+  }
+}
+
+function secured(transport: Transport, filterChain: FilterChain): FilterChain {
+  return transport === 'tls' ? { ...filterChain, transportSocket: downstreamTls() } : filterChain;
+}

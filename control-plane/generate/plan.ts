@@ -1,0 +1,181 @@
+/**
+ * What a resource is made from, said before it is made: the parts of the mesh it depends on, and what of the client counts.
+ * So the same plan serves those who make it at once and those who keep what they made.
+ */
+import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
+import { RouteConfiguration } from '#api/generated/envoy/config/route/v3/route.ts';
+import { Cluster } from '#api/generated/envoy/config/cluster/v3/cluster.ts';
+import { ClusterLoadAssignment } from '#api/generated/envoy/config/endpoint/v3/endpoint.ts';
+import {
+  addressName,
+  destinationName,
+  INBOUND_LISTENER,
+  inboundCluster,
+  PASSTHROUGH_CLUSTER,
+  TYPE,
+  type ResourceType,
+} from '#api/names.ts';
+import { lookup, type Destination } from '../model/lookups.ts';
+import { portKey, type Endpoint, type Mesh, type ServicePort, type Workload } from '../model/mesh.ts';
+import { DEFAULT_ROUTE_POLICY } from '../model/policy.ts';
+import { visibleRoutes } from '../model/route.ts';
+import { captureListener, captureTable, OUTBOUND } from './capture.ts';
+import type { Client } from './client.ts';
+import { addressCluster, applicationCluster, passthroughCluster, serviceCluster } from './clusters.ts';
+import { loadAssignment } from './endpoints.ts';
+import { inboundListener } from './inbound.ts';
+import { outboundListener, serviceListener } from './listeners.ts';
+import { plainRoute, routeTable } from './routes.ts';
+
+export interface Plan {
+  /** The resource changes only when one of these is another object. */
+  readonly parts: readonly [object, ...object[]];
+  /** What distinguishes resources made from the same parts. */
+  readonly variant: string;
+  readonly encode: () => Uint8Array;
+}
+
+type ServiceDestination = Destination & { readonly kind: 'service' };
+
+/** Depends on nothing of the mesh. */
+const CONSTANT = {};
+
+/** Null: there is no such resource for this client. */
+export function plan(mesh: Mesh, client: Client, type: ResourceType, name: string): Plan | null {
+  const special = planSpecial(mesh, client, type, name);
+  if (special !== undefined) return special;
+  const destination = lookup(mesh, name, client.namespace);
+  if (destination === null) return null;
+  const full = fullName(destination);
+  // Only listeners are asked for by what an application says; the rest is asked for by what a listener says.
+  if (type !== TYPE.listener && name !== full) return null;
+  return destination.kind === 'service'
+    ? planService(mesh, client, type, name, full, destination)
+    : planAddress(client, type, full, destination);
+}
+
+export function fullName(destination: Destination): string {
+  return destination.kind === 'service'
+    ? destinationName(destination.service.host, destination.port.port)
+    : addressName(destination.address, destination.port);
+}
+
+/** Resources that no destination stands behind. Undefined: `name` is none of them. */
+function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: string): Plan | null | undefined {
+  const workload = client.workload === null ? undefined : mesh.workloads.get(client.workload);
+  if (type === TYPE.listener && name === INBOUND_LISTENER) {
+    if (workload === undefined || client.dialect !== 'sidecar') return null;
+    return { parts: [workload], variant: name, encode: () => Listener.encode(inboundListener(workload)).finish() };
+  }
+  if (type === TYPE.cluster && name === PASSTHROUGH_CLUSTER) {
+    return { parts: [CONSTANT], variant: name, encode: () => Cluster.encode(passthroughCluster()).finish() };
+  }
+  if (type === TYPE.cluster && name.startsWith(`${INBOUND_LISTENER}|`)) return planApplication(workload, name);
+  if (name !== OUTBOUND || client.dialect !== 'envoy') return undefined;
+  if (type === TYPE.listener) {
+    return { parts: [CONSTANT], variant: name, encode: () => Listener.encode(captureListener()).finish() };
+  }
+  if (type !== TYPE.route) return null;
+  return {
+    parts: [mesh.services],
+    variant: `${name} ${client.namespace}`,
+    encode: () => RouteConfiguration.encode(captureTable(mesh, client)).finish(),
+  };
+}
+
+function planApplication(workload: Workload | undefined, name: string): Plan | null {
+  const inbound = workload?.inboundPorts.find(({ port }) => inboundCluster(port) === name);
+  if (workload === undefined || inbound === undefined) return null;
+  const address = workload.addresses[0] ?? '127.0.0.1';
+  return {
+    parts: [workload],
+    variant: name,
+    encode: () => Cluster.encode(applicationCluster(address, inbound.port)).finish(),
+  };
+}
+
+function planService(
+  mesh: Mesh,
+  client: Client,
+  type: ResourceType,
+  asked: string,
+  name: string,
+  destination: ServiceDestination,
+): Plan | null {
+  const { service, port } = destination;
+  const { dialect } = client;
+  const endpoints = mesh.endpoints.get(portKey(service.namespace, service.name, port.port)) ?? [];
+  switch (type) {
+    case TYPE.listener:
+      return planServiceListener(client, asked, name, destination);
+    case TYPE.route:
+      return planServiceRoutes(mesh, client, name, port);
+    case TYPE.cluster: {
+      const encode = (): Uint8Array => Cluster.encode(serviceCluster(name, service, port, endpoints, dialect)).finish();
+      return { parts: [port, service, endpoints], variant: dialect, encode };
+    }
+    case TYPE.endpoints: {
+      const encode = (): Uint8Array => ClusterLoadAssignment.encode(loadAssignment(name, endpoints, dialect)).finish();
+      return { parts: [endpoints], variant: `${name} ${dialect}`, encode };
+    }
+    case TYPE.secret:
+      return null;
+  }
+}
+
+/** Envoy keeps one address a listener: the others of a Service get listeners named by their address. */
+function planServiceListener(client: Client, asked: string, name: string, { service, port }: ServiceDestination): Plan {
+  const { dialect } = client;
+  const [first = '', ...others] = dialect === 'envoy' ? service.addresses : service.addresses.slice(0, 1);
+  const other = others.find((address) => addressName(address, port.port) === asked);
+  const encode = (): Uint8Array => {
+    const listener = serviceListener(name, service, port, other ?? first, dialect);
+    return Listener.encode(other === undefined ? listener : { ...listener, name: asked }).finish();
+  };
+  return { parts: [port, service], variant: `${dialect} ${other ?? ''}`, encode };
+}
+
+function planServiceRoutes(mesh: Mesh, client: Client, name: string, { routes }: ServicePort): Plan {
+  const { dialect, namespace } = client;
+  const own = routes.some((route) => route.consumerNamespace === namespace) ? namespace : '';
+  const context = { clusterDomain: mesh.clusterDomain, dialect };
+  const encode = (): Uint8Array =>
+    RouteConfiguration.encode(routeTable(name, visibleRoutes(routes, namespace), context)).finish();
+  return { parts: [routes], variant: `${name} ${dialect} ${own}`, encode };
+}
+
+/** One pod by its address, whatever Services it stands behind. */
+function planAddress(
+  client: Client,
+  type: ResourceType,
+  name: string,
+  { workload, address, port, protocol }: Destination & { readonly kind: 'workload' },
+): Plan | null {
+  const { dialect } = client;
+  const endpoint = endpointAt(workload, address, port);
+  const made = (encode: () => Uint8Array): Plan => ({
+    parts: [workload],
+    variant: `${type} ${name} ${dialect}`,
+    encode,
+  });
+  switch (type) {
+    case TYPE.listener:
+      return made(() => Listener.encode(outboundListener(name, address, port, protocol, dialect)).finish());
+    case TYPE.route: {
+      const virtualHosts = [{ name, domains: ['*'], routes: [plainRoute(name, DEFAULT_ROUTE_POLICY)] }];
+      return made(() => RouteConfiguration.encode(RouteConfiguration.fromPartial({ name, virtualHosts })).finish());
+    }
+    case TYPE.cluster:
+      return made(() => Cluster.encode(addressCluster(name, endpoint, dialect)).finish());
+    case TYPE.endpoints:
+      return made(() => ClusterLoadAssignment.encode(loadAssignment(name, [endpoint], dialect)).finish());
+    case TYPE.secret:
+      return null;
+  }
+}
+
+function endpointAt(workload: Workload, address: string, port: number): Endpoint {
+  const { namespace, name, owner, zone, meshed, identity } = workload;
+  const key = `${namespace}/${name}`;
+  return { address, port, ready: true, zone, workload: key, owner, identity: meshed ? identity : null };
+}

@@ -1,0 +1,37 @@
+/** Retries of a route: Envoy's policy, and in our own metadata what Envoy has no field for. Knows no budget: that is the cluster's. */
+import { RetryPolicy as RetryPolicyMessage } from '#api/generated/envoy/config/route/v3/route.ts';
+import type { Any } from '#api/generated/google/protobuf/any.ts';
+import { RetryOptions } from '#api/generated/tulle/config/v1/config.ts';
+import { EXTENSION } from '#api/names.ts';
+import type { RetryCondition, RetryPolicy, RoutePolicy } from '../model/policy.ts';
+import type { Dialect } from './client.ts';
+import { duration, pack } from './messages.ts';
+
+/** Envoy's words (`x-envoy-retry-on`). */
+const RETRY_ON: Readonly<Record<RetryCondition, string>> = {
+  'connect-failure': 'connect-failure',
+  'refused-stream': 'refused-stream',
+  reset: 'reset',
+  'gateway-error': 'gateway-error',
+  '5xx': '5xx',
+  'retriable-status': 'retriable-status-codes',
+};
+
+export function retryPolicy({ retry, perTryTimeoutMs }: RoutePolicy, dialect: Dialect): RetryPolicyMessage | undefined {
+  const perTryTimeout = perTryTimeoutMs > 0 ? { perTryTimeout: duration(perTryTimeoutMs) } : {};
+  if (retry === null)
+    return perTryTimeoutMs > 0 ? RetryPolicyMessage.fromPartial({ numRetries: 0, ...perTryTimeout }) : undefined;
+  // Sidecars do not yet retry by gRPC status, and refuse what they would not obey.
+  const on = [...retry.on.map((condition) => RETRY_ON[condition]), ...(dialect === 'sidecar' ? [] : retry.grpc)];
+  return RetryPolicyMessage.fromPartial({
+    retryOn: on.join(','),
+    numRetries: retry.attempts,
+    ...perTryTimeout,
+    retriableStatusCodes: [...retry.statuses],
+    retryBackOff: { baseInterval: duration(retry.backoffBaseMs), maxInterval: duration(retry.backoffMaxMs) },
+  });
+}
+
+export function retryOptions({ methods, idempotencyKeyHeader, safeResets }: RetryPolicy): Any {
+  return pack(EXTENSION.retryOptions, RetryOptions, { methods: [...methods], idempotencyKeyHeader, safeResets });
+}

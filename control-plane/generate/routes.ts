@@ -1,0 +1,157 @@
+/**
+ * Route tables: what a destination's routes do with a request. Each ends where no route is left: what matches none gets 404.
+ * Knows no listener and no endpoint.
+ */
+import {
+  HeaderValueOption_HeaderAppendAction as Append,
+  type HeaderValueOption,
+} from '#api/generated/envoy/config/core/v3/core.ts';
+import {
+  Route as RouteMessage,
+  RouteAction as RouteActionMessage,
+  RouteAction_ClusterNotFoundResponseCode as NotFound,
+  RouteConfiguration,
+} from '#api/generated/envoy/config/route/v3/route.ts';
+import { destinationName, METADATA } from '#api/names.ts';
+import { DEFAULT_ROUTE_POLICY, type RoutePolicy } from '../model/policy.ts';
+import type { HeaderChange, Route, RouteAction, WeightedBackend } from '../model/route.ts';
+import type { Dialect } from './client.ts';
+import { duration } from './messages.ts';
+import { retryOptions, retryPolicy } from './retries.ts';
+import { routeMatch } from './route-matches.ts';
+
+/** A cluster that there never is: stands for backends that cannot be resolved. */
+const UNRESOLVED = 'unresolved';
+
+/** What the routes of a mesh need to become messages. */
+export interface RouteContext {
+  readonly clusterDomain: string;
+  readonly dialect: Dialect;
+}
+
+/** @param routes those that the client sees */
+export function routeTable(name: string, routes: readonly Route[], context: RouteContext): RouteConfiguration {
+  const virtualHosts = [{ name, domains: ['*'], routes: routeMessages(routes, context) }];
+  return RouteConfiguration.fromPartial({ name, virtualHosts });
+}
+
+/** Everything to one cluster. */
+export function plainTable(name: string, cluster: string): RouteConfiguration {
+  return RouteConfiguration.fromPartial({
+    name,
+    virtualHosts: [{ name, domains: ['*'], routes: [plainRoute(cluster)] }],
+  });
+}
+
+/** @param policy nothing is retried and no time is set when it is left out */
+export function plainRoute(
+  cluster: string,
+  policy: RoutePolicy = { ...DEFAULT_ROUTE_POLICY, retry: null },
+): RouteMessage {
+  return RouteMessage.fromPartial({
+    name: 'default',
+    match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+    action: {
+      $case: 'route',
+      value: { ...forwardAction(policy, 'sidecar'), clusterSpecifier: { $case: 'cluster', value: cluster } },
+    },
+    ...retryMetadata(policy),
+  });
+}
+
+export function routeMessages(routes: readonly Route[], context: RouteContext): RouteMessage[] {
+  return routes.flatMap(({ name, match, requestHeaders, responseHeaders, action, policy }) => {
+    const message = actionMessage(action, policy, context);
+    if (message === null) return [];
+    return RouteMessage.fromPartial({
+      name,
+      match: routeMatch(match, context.dialect),
+      action: message,
+      ...retryMetadata(policy),
+      ...headerEdits(requestHeaders, responseHeaders),
+    });
+  });
+}
+
+/** Null: nothing is said, so nothing is found. */
+function actionMessage(action: RouteAction, policy: RoutePolicy, context: RouteContext): RouteMessage['action'] | null {
+  switch (action.kind) {
+    case 'not-found':
+      return null;
+    case 'unavailable':
+      return { $case: 'directResponse', value: { status: 500, body: inlineBody(action.reason) } };
+    case 'forward':
+      return {
+        $case: 'route',
+        value: {
+          ...forwardAction(policy, context.dialect),
+          clusterSpecifier: clusterSpecifier(action.backends, action.unresolvedWeight, context),
+          ...(action.unresolvedWeight > 0 && { clusterNotFoundResponseCode: NotFound.INTERNAL_SERVER_ERROR }),
+        },
+      };
+  }
+}
+
+/** Envoy refuses more than 4,096 bytes in a direct response. */
+function inlineBody(reason: string): { specifier: { $case: 'inlineString'; value: string } } {
+  return { specifier: { $case: 'inlineString', value: reason.slice(0, 1000) } };
+}
+
+function forwardAction(policy: RoutePolicy, dialect: Dialect): RouteActionMessage {
+  return RouteActionMessage.fromPartial({
+    // An absent timeout would mean 15 s, an absent idle timeout the connection manager's 5 min.
+    timeout: duration(policy.requestTimeoutMs),
+    idleTimeout: duration(policy.idleTimeoutMs),
+    retryPolicy: retryPolicy(policy, dialect),
+  });
+}
+
+function retryMetadata({ retry }: RoutePolicy): Pick<RouteMessage, 'metadata'> {
+  if (retry === null) return {};
+  return { metadata: { filterMetadata: {}, typedFilterMetadata: { [METADATA.retry]: retryOptions(retry) } } };
+}
+
+function clusterSpecifier(
+  backends: readonly WeightedBackend[],
+  unresolvedWeight: number,
+  { clusterDomain }: RouteContext,
+): RouteActionMessage['clusterSpecifier'] {
+  const name = (b: WeightedBackend): string =>
+    destinationName(`${b.service}.${b.namespace}.svc.${clusterDomain}`, b.port);
+  const [only, ...others] = backends;
+  const plain = only !== undefined && only.requestHeaders === null && only.responseHeaders === null;
+  if (plain && others.length === 0 && unresolvedWeight === 0) return { $case: 'cluster', value: name(only) };
+  const clusters = backends.map((backend) => ({
+    name: name(backend),
+    weight: backend.weight,
+    ...headerEdits(backend.requestHeaders, backend.responseHeaders),
+  }));
+  if (unresolvedWeight > 0) clusters.push({ name: UNRESOLVED, weight: unresolvedWeight, ...headerEdits(null, null) });
+  return { $case: 'weightedClusters', value: { clusters } };
+}
+
+type HeaderEdits = Pick<
+  RouteMessage,
+  'requestHeadersToAdd' | 'requestHeadersToRemove' | 'responseHeadersToAdd' | 'responseHeadersToRemove'
+>;
+
+function headerEdits(request: HeaderChange | null, response: HeaderChange | null): HeaderEdits {
+  return {
+    requestHeadersToAdd: headerOptions(request),
+    requestHeadersToRemove: [...(request?.remove ?? [])],
+    responseHeadersToAdd: headerOptions(response),
+    responseHeadersToRemove: [...(response?.remove ?? [])],
+  };
+}
+
+function headerOptions(change: HeaderChange | null): HeaderValueOption[] {
+  return [
+    ...(change?.set ?? []).map((pair) => headerOption(pair, Append.OVERWRITE_IF_EXISTS_OR_ADD)),
+    ...(change?.add ?? []).map((pair) => headerOption(pair, Append.APPEND_IF_EXISTS_OR_ADD)),
+  ];
+}
+
+/** `%` begins a substitution (Envoy, custom request/response headers). */
+function headerOption([key, value]: readonly [string, string], appendAction: Append): HeaderValueOption {
+  return { header: { key, value: value.replaceAll('%', '%%') }, appendAction };
+}
