@@ -2,11 +2,11 @@
  * Settings of the sidecar: flags, environment (`TULLE_<FLAG>`), then a YAML or JSON file, each with the same names.
  * One table says everything about an option; all mistakes are told together. Starts nothing.
  */
+import { isIP } from 'node:net';
 import { DURATION_ADVICE, parseDuration } from '#base/duration.ts';
 import { LOG_LEVELS, type LogLevel } from '#base/log.ts';
 import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
-import { ipVersion } from './config/decode/address.ts';
 import type { HostPort, WorkerSettings } from './worker/messages.ts';
 
 export interface Settings {
@@ -66,7 +66,7 @@ const hostPort: Parse = (value) => {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
   const address = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3] ?? -1);
-  if (address === '' || port < 0 || port > 65_535 || (match?.[1] !== undefined && ipVersion(match[1]) !== 6)) {
+  if (address === '' || port < 0 || port > 65_535 || (match?.[1] !== undefined && isIP(match[1]) !== 6)) {
     return err('must be ADDRESS:PORT, IPv6 addresses in brackets');
   }
   return ok({ address, port });
@@ -76,11 +76,11 @@ const listenAddress: Parse = (value) => {
   const parsed = hostPort(value);
   if (!parsed.ok) return parsed;
   const { address } = parsed.value as HostPort;
-  return ipVersion(address) === 0 ? err('must be an IP address of this machine and a port') : parsed;
+  return isIP(address) === 0 ? err('must be an IP address of this machine and a port') : parsed;
 };
 
 const optionalListen: Parse = (value) => (value === 'none' ? ok(null) : listenAddress(value));
-const ipAddress: Parse = (value) => (ipVersion(value) === 0 ? err('must be an IP address') : ok(value));
+const ipAddress: Parse = (value) => (isIP(value) === 0 ? err('must be an IP address') : ok(value));
 const optionalIp: Parse = (value) => (value === '' ? ok(null) : ipAddress(value));
 
 const namedListen: Parse = (value) => {
@@ -158,6 +158,9 @@ const OPTIONS: readonly Option[] = [
   option('leaf-ttl', 'DURATION', '24h', duration(10_000, 720 * HOUR), 'life to ask for in certificates'),
 ];
 
+/** Variables that Kubernetes sets for a Service whose name begins with `tulle`. */
+const SERVICE_LINK = /_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)$/;
+
 const BY_NAME = new Map(OPTIONS.map((o) => [o.name, o]));
 
 /** Values as given, by option name; a later source does not replace an earlier one. */
@@ -228,6 +231,7 @@ function readEnvironment(env: SettingsSources['env'], given: Given, problems: Pr
     if (!key.startsWith('TULLE_') || value === undefined || key === 'TULLE_CONFIG') continue;
     const name = key.slice(6).toLowerCase().replaceAll('_', '-');
     const found = BY_NAME.get(name);
+    if (SERVICE_LINK.test(key)) continue;
     if (found === undefined) problems.add(key, 'there is no such setting', nearest(name));
     else if (!given.has(name)) {
       given.set(name, { values: found.repeatable ? value.split(',').filter((v) => v !== '') : [value], from: key });

@@ -2,6 +2,7 @@
  * `ClusterLoadAssignment` to the endpoints of a cluster. Localities are flattened: the zone stays with each endpoint.
  * Constraints are those of Envoy's endpoint_components.proto.
  */
+import { isIP } from 'node:net';
 import { HealthStatus, type Address } from '#api/generated/envoy/config/core/v3/core.ts';
 import {
   ClusterLoadAssignment,
@@ -11,7 +12,6 @@ import {
 import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { EndpointConfig, EndpointsConfig } from '../snapshot.ts';
-import { ipVersion } from './address.ts';
 import { readMessage } from './message.ts';
 import { decodeWorkload, saysMtls, transportSocketMatch } from './metadata.ts';
 import { at, refuse } from './unsupported.ts';
@@ -85,7 +85,7 @@ export function decodeAddress(
   }
   const socket = address.address.value;
   const port = socket.portSpecifier?.value ?? 0;
-  if (ipVersion(socket.address) === 0) problems.add(at(path, 'socket_address.address'), 'must be an IP address');
+  if (isIP(socket.address) === 0) problems.add(at(path, 'socket_address.address'), 'must be an IP address');
   if (port > 65_535) problems.add(at(path, 'socket_address.port_value'), 'must be at most 65535');
   return { address: socket.address, port };
 }

@@ -3,9 +3,9 @@
  * A resource comes into force only when all that it refers to was answered (xDS: make before break), so an update never black-holes traffic.
  * Pure: told what was received, it says what to subscribe to and what the worker must know. Knows no stream.
  */
+import { isIP } from 'node:net';
 import { parseDestination } from '#api/names.ts';
 import { isEmptyChange, newChange, type ChangeDraft } from '../../config/change.ts';
-import { ipVersion } from '../../config/decode/address.ts';
 import type { DestinationState } from '../../config/snapshot.ts';
 import { Published } from './published.ts';
 import { addClosure, keyOf, partsOf, refsOf, type Kind, type ResourceKey, type View } from './references.ts';
@@ -85,10 +85,12 @@ export class Destinations {
   /** The worker no longer uses `name`. */
   release(name: string): void {
     const destination = this.#destinations.get(name);
-    if (destination === undefined || destination.isPermanent) return;
+    if (destination?.isPermanent === true) return;
+    // One that was refused for want of room is told too, so that it can be wanted again.
+    this.#change.destinations.set(name, 'released');
+    if (destination === undefined) return;
     this.#destinations.delete(name);
     this.#setNeeds(destination, new Set());
-    this.#change.destinations.set(name, 'released');
   }
 
   /** A resource was received, replaced or removed. */
@@ -218,6 +220,6 @@ function addClosureAll(view: View, key: ResourceKey, into: Set<ResourceKey>): vo
  */
 function likelyNeeds(name: string): readonly ResourceKey[] {
   const parsed = parseDestination(name);
-  if (parsed === null || ipVersion(parsed.host) !== 0 || !parsed.host.includes('.svc.')) return [];
+  if (parsed === null || isIP(parsed.host) !== 0 || !parsed.host.includes('.svc.')) return [];
   return [keyOf('route', name), keyOf('cluster', name), keyOf('endpoints', name)];
 }

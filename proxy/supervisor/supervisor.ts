@@ -1,0 +1,204 @@
+/**
+ * Looks after the data plane: gives it snapshots and certificates, answers probes, leads it through its end.
+ * Speaks with the worker in messages only, and carries no traffic.
+ */
+import { reportGauges } from './gauges.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import { Scope } from '#base/scope.ts';
+import type { MetricRegistry } from '../telemetry/metrics.ts';
+import type { WorkerState } from '../worker/describe.ts';
+import type { FromWorker, HostPort, ToWorker } from '../worker/messages.ts';
+import { adminPages, metricsPages, type AdminSources } from './admin/pages.ts';
+import { AdminServer } from './admin/server.ts';
+import { authorityClient } from './identity/authority-client.ts';
+import { IdentityRotation } from './identity/rotation.ts';
+import type { ControlPlaneAddress, ReadFile } from './xds/channel.ts';
+import { SnapshotFeed } from './xds/feed.ts';
+
+/** What the supervisor has to know; a part of the sidecar's settings. */
+export interface SupervisorSettings {
+  readonly controlPlane: ControlPlaneAddress;
+  readonly pod: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly owner: string;
+    readonly serviceAccount: string;
+  };
+  readonly trustDomain: string;
+  readonly adminAddress: HostPort;
+  readonly metricsAddress: HostPort;
+  readonly leafTtlMs: number;
+  readonly maxDestinations: number;
+  readonly drainDeadlineMs: number;
+}
+
+export interface SupervisorEnv {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly registry: MetricRegistry;
+  readonly readFile: ReadFile;
+  /** To the worker. */
+  readonly post: (message: ToWorker) => void;
+  readonly describeWorker: () => WorkerState;
+  /** Somebody asked for the end; called once. */
+  readonly onDrain: () => void;
+}
+
+type Direction = 'inbound' | 'outbound';
+
+export class Supervisor {
+  readonly #settings: SupervisorSettings;
+  readonly #env: SupervisorEnv;
+  readonly #feed: SnapshotFeed;
+  readonly #rotation: IdentityRotation;
+  readonly #scope = new Scope();
+  readonly #drained: Record<Direction, PromiseWithResolvers<void>> = {
+    inbound: Promise.withResolvers(),
+    outbound: Promise.withResolvers(),
+  };
+  #isListening = false;
+  #wasReady = false;
+  #drain: Promise<void> | null = null;
+
+  constructor(settings: SupervisorSettings, env: SupervisorEnv) {
+    this.#settings = settings;
+    this.#env = env;
+    const { controlPlane, pod, trustDomain } = settings;
+    const { clock, random, log, readFile, post } = env;
+    this.#feed = new SnapshotFeed({
+      controlPlane,
+      node: nodeOf(pod),
+      maxDestinations: settings.maxDestinations,
+      onChange: (change) => {
+        post({ kind: 'change', change });
+        this.#tellReady();
+      },
+      clock,
+      random,
+      log,
+      readFile,
+    });
+    this.#rotation = new IdentityRotation({
+      spiffeId: `spiffe://${trustDomain}/ns/${pod.namespace}/sa/${pod.serviceAccount}`,
+      sign: authorityClient(controlPlane, settings.leafTtlMs, clock, readFile),
+      onIdentity: (identity) => {
+        post({ kind: 'identity', identity });
+        this.#tellReady();
+      },
+      clock,
+      random,
+      log,
+    });
+  }
+
+  /** Why the sidecar is not ready; empty: it is. */
+  get notReady(): readonly string[] {
+    return [
+      ...(this.#drain === null ? [] : ['draining']),
+      ...(this.#isListening ? [] : ['listeners are not open yet']),
+      ...(this.#rotation.current === null ? ['no certificate in force'] : []),
+      ...(this.#feed.isComplete ? [] : ['configuration of the inbound side has not come yet']),
+    ];
+  }
+
+  /** Opens the admin ports and begins to ask the control plane; rejects when a port is taken. */
+  async start(): Promise<void> {
+    const sources = this.#sources();
+    this.#scope.add(reportGauges(this.#env, this.#feed, () => this.#rotation.current));
+    const admin = new AdminServer(adminPages(sources));
+    await admin.open(this.#settings.adminAddress);
+    this.#scope.add(() => admin.close());
+    const metrics = new AdminServer(metricsPages(sources));
+    await metrics.open(this.#settings.metricsAddress);
+    this.#scope.add(() => metrics.close());
+    this.#feed.start();
+    this.#scope.add(() => this.#feed.close());
+    this.#rotation.start();
+    this.#scope.add(() => this.#rotation.close());
+  }
+
+  /** The worker's listeners are open. */
+  listening(): void {
+    this.#isListening = true;
+    this.#tellReady();
+  }
+
+  receive(message: FromWorker): void {
+    switch (message.kind) {
+      case 'want':
+        this.#feed.want(message.destination);
+        break;
+      case 'idle':
+        this.#feed.release(message.destination);
+        break;
+      case 'listening':
+        this.#env.log.info('listening', { what: message.what, address: message.address, port: message.port });
+        break;
+      case 'drained':
+        this.#drained[message.direction].resolve();
+        break;
+    }
+  }
+
+  /** Readiness off; inbound work ends first, then outbound, both within the deadline. Later calls get the same promise. */
+  drain(): Promise<void> {
+    this.#drain ??= this.#runDrain();
+    return this.#drain;
+  }
+
+  async close(): Promise<void> {
+    for (const error of await this.#scope.close()) this.#env.log.error('closing failed', { reason: error.message });
+  }
+
+  async #runDrain(): Promise<void> {
+    const { clock, post, log } = this.#env;
+    const endMs = clock.now() + this.#settings.drainDeadlineMs;
+    log.info('draining', { deadlineMs: this.#settings.drainDeadlineMs });
+    for (const direction of ['inbound', 'outbound'] as const) {
+      post({ kind: 'drain', direction, deadlineMs: Math.max(0, endMs - clock.now()) });
+      await this.#drained[direction].promise;
+    }
+  }
+
+  #tellReady(): void {
+    if (this.#wasReady || this.notReady.length > 0) return;
+    this.#wasReady = true;
+    this.#env.log.info('ready');
+  }
+
+  #sources(): AdminSources {
+    const { registry, clock, describeWorker, onDrain } = this.#env;
+    return {
+      notReady: () => this.notReady,
+      snapshot: () => this.#feed.snapshot,
+      destinations: () => this.#feed.destinations,
+      nacks: () => this.#feed.nacks,
+      connected: () => this.#feed.connected.value,
+      identity: () => this.#rotation.current,
+      worker: describeWorker,
+      drain: () => (this.#drain === null ? onDrain() : undefined),
+      registry,
+      startedMs: clock.wall() - clock.now(),
+    };
+  }
+}
+
+/** Who we say we are; the token must say the same (docs/wire.md). */
+function nodeOf({
+  namespace,
+  name,
+  owner,
+}: SupervisorSettings['pod']): ConstructorParameters<typeof SnapshotFeed>[0]['node'] {
+  return {
+    id: `sidecar~${name}~${namespace}`,
+    cluster: owner,
+    metadata: undefined,
+    locality: undefined,
+    userAgentName: 'tulle',
+    userAgentVersionType: undefined,
+    clientFeatures: [],
+  };
+}
