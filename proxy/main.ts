@@ -17,7 +17,7 @@ const EXIT_USAGE = 64;
 const readFile = (path: string): Promise<string> => readFileAsync(path, 'utf8');
 
 /** Runs a sidecar until it is told to end; the exit code. */
-export async function runSidecar(argv: readonly string[]): Promise<number> {
+async function runSidecar(argv: readonly string[]): Promise<number> {
   if (argv.includes('--help')) {
     process.stdout.write(`${settingsHelp()}\n`);
     return 0;
@@ -87,4 +87,4 @@ function awaitSignals(onFirst: () => void): void {
   }
 }
 
-if (import.meta.main) process.exit(await runSidecar(process.argv.slice(2)));
+void runSidecar(process.argv.slice(2)).then((code) => process.exit(code));
