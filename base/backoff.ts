@@ -10,8 +10,8 @@ export interface BackoffBounds {
 }
 
 /**
- * The delay before try number `retry` (0 for the first retry), in milliseconds:
- * uniform in [base, min(max, base * 2^retry * ...)] as Envoy's JitteredExponentialBackOffStrategy: random in [0, min(max, base*(2^(n+1)-1))).
+ * The delay before retry number `retry` (0: the first) in milliseconds, uniform in [0, min(max, base * (2^(retry+1) - 1)))
+ * as Envoy waits between retries (router filter, x-envoy-retry-on).
  */
 export function backoffMs(bounds: BackoffBounds, retry: number, random: Random): number {
   const ceiling = Math.min(bounds.maxMs, bounds.baseMs * (2 ** Math.min(retry + 1, 30) - 1));

@@ -9,7 +9,6 @@ interface Pending {
   order: number;
   periodMs: number;
   run: () => void;
-  cancelled: boolean;
 }
 
 export class FakeClock implements Clock {
@@ -51,22 +50,22 @@ export class FakeClock implements Clock {
       const next = this.#takeDue(end);
       if (next === null) break;
       this.#now = Math.max(this.#now, next.at);
-      next.run();
-      if (next.periodMs > 0 && !next.cancelled) {
+      // Before it runs, so that it goes on when it throws, and is gone when it cancels itself.
+      if (next.periodMs > 0) {
         next.at += next.periodMs;
         next.order = this.#order++;
         this.#pending.push(next);
       }
+      next.run();
     }
     this.#now = end;
   }
 
   #add(delayMs: number, periodMs: number, run: () => void): Timer {
-    const pending: Pending = { at: this.#now + delayMs, order: this.#order++, periodMs, run, cancelled: false };
+    const pending: Pending = { at: this.#now + delayMs, order: this.#order++, periodMs, run };
     this.#pending.push(pending);
     return {
       cancel: () => {
-        pending.cancelled = true;
         this.#pending = this.#pending.filter((p) => p !== pending);
       },
     };

@@ -24,8 +24,15 @@ export interface LogOptions {
 
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
+/** JSON leaves DEL, the C1 controls and the Unicode line ends as they are; a terminal or a reader of lines would obey them. */
+export function escapeControls(json: string): string {
+  return json.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (char) => {
+    return String.raw`\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
 function escapeText(value: string): string {
-  return /[\s"=\\\p{Cc}]/u.test(value) || value === '' ? JSON.stringify(value) : value;
+  return /[\s"=\\\p{Cc}]/u.test(value) || value === '' ? escapeControls(JSON.stringify(value)) : value;
 }
 
 function formatText(time: string, level: LogLevel, message: string, fields: LogFields): string {
@@ -45,7 +52,7 @@ export function createLogger(options: LogOptions, bound: LogFields = {}): Logger
     const all = fields === undefined ? bound : { ...bound, ...fields };
     const line =
       options.format === 'json'
-        ? JSON.stringify({ time, level, message, ...all })
+        ? escapeControls(JSON.stringify({ time, level, message, ...all }))
         : formatText(time, level, message, all);
     options.write(`${line}\n`);
   };

@@ -16,11 +16,13 @@ export abstract class Deadline {
 }
 
 const SLOTS = 512;
+/** The slot after the wheel's own holds what is due now, so that one deadline can still cancel or move another that is due with it. */
+const DUE = SLOTS;
 
 export class TimerWheel {
   readonly tickMs: number;
   readonly #clock: Clock;
-  readonly #slots: (Deadline | null)[] = Array.from<Deadline | null>({ length: SLOTS }).fill(null);
+  readonly #slots: (Deadline | null)[] = Array.from<Deadline | null>({ length: SLOTS + 1 }).fill(null);
   #cursor: number;
   #size = 0;
   #timer: Timer | null = null;
@@ -60,28 +62,29 @@ export class TimerWheel {
     if (target - this.#cursor > SLOTS) this.#cursor = target - SLOTS;
     while (this.#cursor < target) {
       this.#cursor++;
-      this.#visit(this.#cursor % SLOTS, now);
+      this.#collect(this.#cursor % SLOTS, now);
+      this.#fire();
     }
     if (this.#size === 0) this.#stop();
   }
 
-  #visit(slot: number, now: number): void {
+  /** Newest first, so that the oldest ends up at the head of what is due. */
+  #collect(slot: number, now: number): void {
     let item = this.#slots[slot] ?? null;
-    let due: Deadline | null = null;
     while (item !== null) {
       const next: Deadline | null = item.wheelNext;
       if (item.dueMs <= now) {
         this.#unlink(item);
-        item.wheelNext = due;
-        due = item;
+        this.#link(item, DUE);
       }
       item = next;
     }
-    while (due !== null) {
-      const next: Deadline | null = due.wheelNext;
-      due.wheelNext = null;
-      due.onDeadline();
-      due = next;
+  }
+
+  #fire(): void {
+    for (let item = this.#slots[DUE] ?? null; item !== null; item = this.#slots[DUE] ?? null) {
+      this.#unlink(item);
+      item.onDeadline();
     }
   }
 

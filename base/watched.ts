@@ -8,6 +8,7 @@ export class Watched<T> {
   #value: T;
   readonly #equal: (a: T, b: T) => boolean;
   readonly #watchers = new Set<(value: T) => void>();
+  #changes = 0;
 
   constructor(initial: T, equal: (a: T, b: T) => boolean = Object.is) {
     this.#value = initial;
@@ -22,7 +23,12 @@ export class Watched<T> {
   set(value: T): void {
     if (this.#equal(this.#value, value)) return;
     this.#value = value;
-    for (const watcher of this.#watchers) watcher(value);
+    const change = ++this.#changes;
+    for (const watcher of this.#watchers) {
+      // A watcher has set it anew, and all have heard of that already: this value is old.
+      if (change !== this.#changes) return;
+      watcher(value);
+    }
   }
 
   /** Calls `watcher` at each change, not for the present value. */

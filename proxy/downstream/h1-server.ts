@@ -22,7 +22,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../http/message.ts';
-import { Output } from '../net/output.ts';
+import { beginTurn, endTurn, Output } from '../net/output.ts';
 
 export interface H1ServerOptions {
   readonly clock: Clock;
@@ -101,7 +101,9 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
       this.#socket.pause();
       return;
     }
+    beginTurn();
     this.#feed(chunk);
+    endTurn();
   }
 
   /** Parses until the bytes are used, or the parser stops: at the end of a request whose answer is not done, or paused. */

@@ -1,5 +1,5 @@
 /**
- * What goes out on a connection: head, framing and small pieces of body are gathered and leave in one write, large pieces go by reference.
+ * What goes out on a connection: head, framing and small pieces of body are gathered and leave in one write, large pieces apart.
  * Knows no HTTP.
  */
 import type { Socket } from 'node:net';
@@ -9,10 +9,34 @@ const SMALL_BYTES = 4096;
 /** Gathered text over this leaves at once. */
 const FLUSH_BYTES = 16_384;
 
+/** Outputs with something to send at the end of the present turn; empty between turns. */
+const waiting: Output[] = [];
+let turns = 0;
+let isScheduled = false;
+
+/**
+ * A turn is the handling of one read: whatever several streams write meanwhile leaves when it ends, without a tick of its own for each
+ * (measured: two `nextTick` a request cost 2 of 20 microseconds). Turns may nest.
+ */
+export function beginTurn(): void {
+  turns++;
+}
+
+export function endTurn(): void {
+  turns--;
+  if (turns === 0 && waiting.length > 0) flushWaiting();
+}
+
+function flushWaiting(): void {
+  isScheduled = false;
+  for (const output of waiting) output.flushNow();
+  waiting.length = 0;
+}
+
 export class Output {
   readonly #socket: Socket;
   #text = '';
-  #scheduled = false;
+  #isWaiting = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -23,16 +47,12 @@ export class Output {
     return !this.#socket.writableNeedDrain;
   }
 
-  /** Bytes taken and not yet handed to the kernel. */
-  get queuedBytes(): number {
-    return this.#text.length + this.#socket.writableLength;
-  }
-
   /** Latin-1 text; leaves at the next flush. */
   text(text: string): void {
     this.#text += text;
   }
 
+  /** The bytes are copied: read buffers are used again for the next read. */
   bytes(chunk: Buffer, start: number, end: number): void {
     if (end - start <= SMALL_BYTES) {
       this.#text += chunk.latin1Slice(start, end);
@@ -41,7 +61,7 @@ export class Output {
     }
     this.#socket.cork();
     this.flush();
-    this.#socket.write(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+    this.#socket.write(Buffer.from(chunk.subarray(start, end)));
     this.#socket.uncork();
   }
 
@@ -53,20 +73,19 @@ export class Output {
     this.#socket.write(text, 'latin1');
   }
 
-  /** Sends what is gathered when the present event is over: more may join it until then. */
+  /** Sends what is gathered when the present turn is over: more may join it until then. */
   flushSoon(): void {
-    if (this.#scheduled || this.#text === '') return;
-    this.#scheduled = true;
-    process.nextTick(flushScheduled, this);
+    if (this.#isWaiting || this.#text === '') return;
+    this.#isWaiting = true;
+    waiting.push(this);
+    if (turns > 0 || isScheduled) return;
+    isScheduled = true;
+    process.nextTick(flushWaiting);
   }
 
-  /** For `flushSoon` only. */
+  /** For the end of a turn only. */
   flushNow(): void {
-    this.#scheduled = false;
+    this.#isWaiting = false;
     this.flush();
   }
-}
-
-function flushScheduled(output: Output): void {
-  output.flushNow();
 }

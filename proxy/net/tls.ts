@@ -2,7 +2,7 @@
  * Mutual TLS between sidecars: TLS 1.3 only, certificates of the mesh on both sides, the peer known by its SPIFFE ID.
  * Knows where certificates are used, not where they come from. Without identity and trust bundle nobody is let in and nobody is called.
  */
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import {
   connect,
   createSecureContext,
@@ -107,9 +107,15 @@ export class MeshTls {
    * Opens a connection on which the peer must prove one of `identities`; null before there is an own identity.
    * Errors come as `error` events with a `code`; a wrong peer is `ERR_TULLE_PEER_IDENTITY`.
    */
-  connect(address: string, port: number, serverName: string, identities: readonly string[]): TLSSocket | null {
+  connect(
+    address: string,
+    port: number,
+    serverName: string,
+    identities: readonly string[],
+    onread?: OnReadOpts,
+  ): TLSSocket | null {
     if (this.#client === null) return null;
-    const options: ConnectionOptions & { allowHalfOpen: boolean } = {
+    const options: ConnectionOptions & { allowHalfOpen: boolean; onread?: OnReadOpts } = {
       host: address,
       port,
       secureContext: this.#client,
@@ -120,6 +126,7 @@ export class MeshTls {
       allowHalfOpen: true,
       checkServerIdentity: (_name, certificate) => this.#checkPeer(certificate, identities),
     };
+    if (onread !== undefined) options.onread = onread;
     const socket = connect(options);
     socket.setNoDelay(true);
     return socket;

@@ -11,8 +11,8 @@ import { ResponseParser, type ResponseSink } from '../http/h1/response-parser.ts
 import { CHUNK_END, CHUNK_TAIL, chunkHead, writeRequestHead, writeTrailers } from '../http/h1/writer.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { BodyKind, HeadLimits, RequestHead, ResponseHead } from '../http/message.ts';
-import { classifyConnectError } from '../net/connect.ts';
-import { Output } from '../net/output.ts';
+import { classifyConnectError, type OnData, type OpenedSocket } from '../net/connect.ts';
+import { beginTurn, endTurn, Output } from '../net/output.ts';
 
 /** The pool, as its connections see it. */
 export interface H1Owner {
@@ -57,8 +57,9 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   #rest: Buffer | null = null;
   #error: NodeJS.ErrnoException | null = null;
 
-  constructor(socket: Socket, ready: 'connect' | 'secureConnect', owner: H1Owner, options: H1ClientOptions) {
+  constructor(open: (onData: OnData) => OpenedSocket, owner: H1Owner, options: H1ClientOptions) {
     super();
+    const { socket, ready } = open((chunk) => this.#onData(chunk));
     this.#socket = socket;
     this.#owner = owner;
     this.#options = options;
@@ -66,7 +67,6 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     this.#parser = new ResponseParser(this, options.limits);
     this.#output = new Output(socket);
     socket.once(ready, () => this.#onConnected());
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#sink?.onUpstreamDrain());
     socket.on('end', () => this.#onServerEnd());
     socket.on('error', (error: NodeJS.ErrnoException) => (this.#error ??= error));
@@ -167,6 +167,12 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
       this.#rest = Buffer.concat([this.#rest, chunk]);
       return;
     }
+    beginTurn();
+    this.#parse(chunk);
+    endTurn();
+  }
+
+  #parse(chunk: Buffer): void {
     const used = this.#parser.execute(chunk, 0, chunk.length);
     if (this.#parser.failure !== null) {
       this.#fail(this.#parser.failure.kind, this.#parser.failure.detail);
@@ -174,7 +180,7 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
       return;
     }
     if (this.#responseEnded) this.#complete(used < chunk.length);
-    else if (used < chunk.length && this.#sink !== null) this.#rest = used === 0 ? chunk : chunk.subarray(used);
+    else if (used < chunk.length && this.#sink !== null) this.#rest = Buffer.from(chunk.subarray(used));
   }
 
   onInterim(head: ResponseHead): void {

@@ -4,7 +4,7 @@
  */
 import type { FailureKind } from '../exchange/failure.ts';
 import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
-import { openSocket, type Target } from '../net/connect.ts';
+import { openSocket, type OnData, type OpenedSocket, type Target } from '../net/connect.ts';
 import type { MeshTls } from '../net/tls.ts';
 import { H1Client, type H1ClientOptions, type H1Owner } from './h1-client.ts';
 
@@ -121,19 +121,24 @@ export class Pool implements H1Owner {
   #open(): void {
     // Over the limit the request waits for a connection that comes back; there is one, or the limit would not be reached.
     if (this.#counts.connections >= this.#counts.maxConnections && this.#all.size > 0) return;
-    const opened = openSocket(this.#target, this.#tls);
-    if (opened === null) {
+    if (this.#target.mtls && !this.#tls.isReady) {
       const sink = this.#waiting.shift();
       if (sink === undefined) return;
       this.#counts.pending--;
       this.#failLater(sink, 'tls-failure', 'this sidecar has no identity yet');
       return;
     }
-    const client = new H1Client(opened.socket, opened.ready, this, this.#options);
+    const client = new H1Client((onData) => this.#openSocket(onData), this, this.#options);
     this.#all.add(client);
     this.#unready.add(client);
     this.#counts.connections++;
     this.#connecting++;
+  }
+
+  #openSocket(onData: OnData): OpenedSocket {
+    const opened = openSocket(this.#target, this.#tls, onData);
+    if (opened === null) throw new Error('a pool opens connections only when the identity is there');
+    return opened;
   }
 
   /** `acquire` must return before its sink hears anything. */

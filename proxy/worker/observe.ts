@@ -9,7 +9,8 @@ import type { EndpointMeters } from '../exchange/upstream.ts';
 import { setClientIdentity, stripIdentity } from '../filters/identity.ts';
 import { formatAccess } from '../telemetry/access-log.ts';
 import type { Counter } from '../telemetry/cells.ts';
-import { continueTrace, type IdSource } from '../telemetry/trace-context.ts';
+import type { IdSource } from '../telemetry/ids.ts';
+import { continueTrace } from '../telemetry/trace-context.ts';
 import type { Meters } from './meters.ts';
 
 export interface ObserveEnv {

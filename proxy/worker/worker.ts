@@ -14,7 +14,7 @@ import type { ForwardContext } from '../forwarding/context.ts';
 import { workloadOf } from '../net/peer-identity.ts';
 import { MeshTls } from '../net/tls.ts';
 import type { MetricRegistry } from '../telemetry/metrics.ts';
-import { createIdSource } from '../telemetry/trace-context.ts';
+import { PooledIds } from '../telemetry/ids.ts';
 import { describeWorker, type WorkerState } from './describe.ts';
 import type { ClusterEnv } from './cluster.ts';
 import { Destinations } from './destinations.ts';
@@ -221,7 +221,7 @@ export class Worker {
     const stream = accessLogPath === '' ? process.stdout : createWriteStream(accessLogPath, { flags: 'a' });
     return {
       clock: this.#env.clock,
-      ids: createIdSource(),
+      ids: new PooledIds(),
       meters: this.#meters,
       writeAccess: accessLog === 'off' ? null : (line) => stream.write(line),
       ownIdentity: () => this.#identity?.spiffeId ?? '',
