@@ -121,6 +121,7 @@ const FILTER_BODIES = {
   RequestRedirect: 'requestRedirect',
   URLRewrite: 'urlRewrite',
   ExtensionRef: 'extensionRef',
+  CORS: 'cors',
 } as const;
 type FilterType = keyof typeof FILTER_BODIES;
 const FILTER_TYPES = Object.keys(FILTER_BODIES) as readonly FilterType[];
@@ -133,6 +134,7 @@ const FILTER_MEMBERS = {
   requestRedirect: optional(ANYTHING, null),
   urlRewrite: optional(ANYTHING, null),
   extensionRef: optional(ANYTHING, null),
+  cors: optional(ANYTHING, null),
 };
 type RawFilter = ValueOf<ReturnType<typeof object<typeof FILTER_MEMBERS>>>;
 

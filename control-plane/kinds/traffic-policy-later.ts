@@ -55,10 +55,13 @@ const OUTLIER = object({
   keepEndpoints: optional(count(0), null, 'Endpoints that are never ejected, however bad all are.'),
 });
 
-const HEADERS = list(object({ name: required(headerName), value: required(headerValue) }), {
-  maxItems: 16,
-  unique: { keys: ['name'], of: ({ name }) => name },
-});
+const HEADERS = list(
+  object({ name: required(headerName, 'Name of the header.'), value: required(headerValue, 'Its value.') }),
+  {
+    maxItems: 16,
+    unique: { keys: ['name'], of: ({ name }) => name },
+  },
+);
 
 const FALLBACK = exactlyOne({
   backendRef: optional(
