@@ -2,6 +2,7 @@
  * One exchange as one line of JSON, in the vocabulary of Envoy's access log.
  * Knows no stream to write to. Text from the wire is escaped and bounded, so that no request can forge a line or fill a disk.
  */
+import { escapeControls } from '#base/log.ts';
 
 /** Empty text and null are left out of the line. Numbers are always there. */
 export interface AccessRecord {
@@ -71,11 +72,4 @@ export function formatAccess(record: AccessRecord): string {
 function text(value: string): string | undefined {
   if (value === '') return undefined;
   return value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}...` : value;
-}
-
-/** JSON leaves DEL and the C1 controls as they are; a terminal would obey them. */
-function escapeControls(line: string): string {
-  return line.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (char) => {
-    return String.raw`\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }
