@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   await run(settings.value);
 }
 
-await main().catch((error: unknown) => {
+void main().catch((error: unknown) => {
   process.stderr.write(`the control plane cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 });
