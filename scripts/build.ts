@@ -24,12 +24,13 @@ function replace(file: OutputFile, mode: number): void {
   renameSync(temporary, target);
 }
 
+/** False when it could not be built; esbuild has said why. */
 async function bundle({ name, entry, what }: (typeof PROGRAMS)[number]): Promise<boolean> {
   if (!existsSync(join(root, entry))) {
     console.log(`${name}: ${entry} is not there`);
     return false;
   }
-  const { outputFiles } = await build({
+  const result = await build({
     absWorkingDir: root,
     entryPoints: [entry],
     outfile: join(dist, `${name}.cjs`),
@@ -51,7 +52,9 @@ async function bundle({ name, entry, what }: (typeof PROGRAMS)[number]): Promise
       'import.meta.url': 'undefined',
     },
     logLevel: 'warning',
-  });
+  }).catch(() => null);
+  if (result === null) return false;
+  const { outputFiles } = result;
   for (const file of outputFiles) replace(file, file.path.endsWith('.cjs') ? 0o755 : 0o644);
   const code = outputFiles.find((file) => file.path.endsWith('.cjs'));
   console.log(`${what.padEnd(14)} dist/${name}.cjs ${Math.round((code?.contents.length ?? 0) / 1024)} KiB`);
