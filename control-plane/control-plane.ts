@@ -10,7 +10,6 @@ import { startAdmin } from './admin/server.ts';
 import { Metrics } from './admin/metrics.ts';
 import type { Gauges } from './admin/metrics.ts';
 import { AuthorityUpkeep } from './authority-upkeep.ts';
-import { generateResource, listNames } from './generate/generate.ts';
 import { notAfterMs } from './identity/authority.ts';
 import { FolderTokens, loadTokenKey } from './identity/tokens.ts';
 import { MeshProvider } from './mesh-provider.ts';
@@ -23,7 +22,6 @@ import type { ServeOptions } from './serve/server.ts';
 import type { Settings } from './settings.ts';
 import { FolderSource } from './sources/folder.ts';
 import type { Source } from './sources/source.ts';
-import { trustSecret } from './trust-secret.ts';
 
 /** Streams open at the same time, over all connections. */
 const MAX_CLIENTS = 10_000;
@@ -69,6 +67,7 @@ async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope)
   const state: MeshState = new MeshState({
     sources: [...folderSources(settings, parts), ...(parts.sources ?? [])],
     compile: settings,
+    clusterIpRange: settings.clusterIpRange,
     clock,
     log,
     onChange: ({ mesh }) => {
@@ -77,10 +76,7 @@ async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope)
     },
     onCompiled: (durationMs) => metrics.compiled(durationMs),
   });
-  const provider: MeshProvider = new MeshProvider(state.compiled.mesh, trustSecret(authority.trustBundle), {
-    generate: generateResource,
-    list: listNames,
-  });
+  const provider: MeshProvider = new MeshProvider(state.compiled.mesh, () => authority.trustBundle);
   scope.add(() => state.close());
   const admin = await startAdmin(settings.adminAddress, {
     isReady: () => state.isSynced,
@@ -171,7 +167,7 @@ function gauges(
     pending: clients.pending,
     objects: state.objectCount,
     problems: state.problems.length,
-    resources: provider.size,
+    encodings: provider.encodings,
     certificatesIssued: authority.issued,
     rootExpirySeconds: (notAfterMs(authority.root) - clock.wall()) / 1000,
     issuerExpirySeconds: (notAfterMs(authority.issuer) - clock.wall()) / 1000,

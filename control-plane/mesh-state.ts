@@ -9,6 +9,8 @@ import { compile } from './compile/compile.ts';
 import type { Compiled, CompileOptions } from './compile/compiled.ts';
 import { logConditions } from './condition-log.ts';
 import { Debounce } from './debounce.ts';
+import { ClusterIps } from './sources/cluster-ips.ts';
+import type { ClusterIpRange } from './sources/cluster-ips.ts';
 import type { Source, SourceProblem, SourceProblems } from './sources/source.ts';
 import { WorldStore } from './sources/world-store.ts';
 
@@ -18,6 +20,8 @@ const DEBOUNCE = { quietMs: 30, ceilingMs: 500 };
 export interface MeshStateOptions {
   readonly sources: readonly Source[];
   readonly compile: CompileOptions;
+  /** For Services that name no cluster IP; null: they get none. */
+  readonly clusterIpRange: ClusterIpRange | null;
   readonly clock: Clock;
   readonly log: Logger;
   /** The mesh differs from the one before. Not called before everything was read once. */
@@ -30,11 +34,13 @@ export class MeshState {
   readonly #store = new WorldStore();
   readonly #problems = new Map<Source, SourceProblems>();
   readonly #debounce: Debounce;
+  readonly #clusterIps: ClusterIps | null;
   #compiled: Compiled;
   #isSynced = false;
 
   constructor(options: MeshStateOptions) {
     this.#options = options;
+    this.#clusterIps = options.clusterIpRange === null ? null : new ClusterIps(options.clusterIpRange);
     this.#compiled = compile(this.#store.world, options.compile);
     this.#debounce = new Debounce(options.clock, DEBOUNCE, () => this.#recompile());
   }
@@ -84,7 +90,8 @@ export class MeshState {
     const { clock, log, onChange, onCompiled } = this.#options;
     const startMs = clock.now();
     const before = this.#compiled;
-    this.#compiled = compile(this.#store.world, this.#options.compile, before);
+    const world = this.#clusterIps?.fill(this.#store.world) ?? this.#store.world;
+    this.#compiled = compile(world, this.#options.compile, before);
     onCompiled(clock.now() - startMs);
     logConditions(before.conditions, this.#compiled.conditions, log);
     if (this.#compiled.mesh !== before.mesh) onChange(this.#compiled);

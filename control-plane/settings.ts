@@ -10,6 +10,8 @@ import { err, ok } from '#base/result.ts';
 import type { Result } from '#base/result.ts';
 import { isTrustDomain } from './identity/spiffe-id.ts';
 import type { MtlsMode } from './model/mesh.ts';
+import { parseClusterIpRange } from './sources/cluster-ips.ts';
+import type { ClusterIpRange } from './sources/cluster-ips.ts';
 
 export interface Settings {
   /** Folders of manifests, in order of precedence. */
@@ -28,6 +30,8 @@ export interface Settings {
   readonly trustDomain: string;
   readonly clusterDomain: string;
   readonly defaultMtlsMode: MtlsMode;
+  /** Where Services that name no cluster IP get one from; null: they have none. */
+  readonly clusterIpRange: ClusterIpRange | null;
   /** The longest life of a workload's certificate. */
   readonly leafTtlMs: number;
   readonly logLevel: LogLevel;
@@ -92,6 +96,8 @@ const serverName: Parse<string> = (value) =>
     ? ok(value)
     : err('must be a DNS name or an IP address');
 
+const clusterIpRange: Parse<ClusterIpRange | null> = (value) => (value === '' ? ok(null) : parseClusterIpRange(value));
+
 interface Option<T> extends OptionHelp {
   readonly parse: Parse<T>;
 }
@@ -152,6 +158,7 @@ const OPTIONS = {
     oneOf('PERMISSIVE', 'STRICT'),
     'for workloads that say nothing',
   ),
+  clusterIpRange: option('cluster-ip-range', 'CIDR', '', clusterIpRange, 'IPv4 addresses for Services that name none'),
   leafTtlMs: option(
     'leaf-ttl',
     'DURATION',
@@ -211,6 +218,7 @@ export function readSettings(
     trustDomain: one(OPTIONS.trustDomain),
     clusterDomain: one(OPTIONS.clusterDomain),
     defaultMtlsMode: one(OPTIONS.defaultMtlsMode),
+    clusterIpRange: one(OPTIONS.clusterIpRange),
     leafTtlMs: one(OPTIONS.leafTtlMs),
     logLevel: one(OPTIONS.logLevel),
     logFormat: one(OPTIONS.logFormat),
