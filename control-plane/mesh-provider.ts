@@ -1,85 +1,53 @@
 /**
- * The mesh in force as resources for clients: generated when first asked for, kept until what they were made from changes.
- * Knows when to generate, not what.
+ * The mesh in force as resources for clients, and the revision that says when to look again.
+ * Knows when something may have changed; what resources say and which are kept is generate/'s business.
  */
-import { INBOUND_LISTENER, TYPE } from '#api/names.ts';
 import type { ResourceType } from '#api/names.ts';
-import type { Mesh } from './model/mesh.ts';
 import type { Client, GeneratedResource } from './generate/client.ts';
+import { GeneratorCache, listNames } from './generate/resources.ts';
+import type { Mesh } from './model/mesh.ts';
 import type { ResourceProvider } from './serve/provider.ts';
 
-/** How resources are made; see generate/. */
-export interface Generator {
-  generate(mesh: Mesh, client: Client, type: ResourceType, name: string): GeneratedResource | null;
-  list(mesh: Mesh, client: Client, type: ResourceType): readonly string[];
-}
-
-/** Answers kept for one mesh at most; beyond it they are made anew each time. */
-const MAX_KEPT = 200_000;
-
 export class MeshProvider implements ResourceProvider {
-  readonly #generator: Generator;
-  readonly #kept = new Map<string, GeneratedResource | null>();
+  readonly #cache = new GeneratorCache();
+  /** Names for wildcards, by dialect and type: they depend on nothing else of a client. */
   readonly #lists = new Map<string, readonly string[]>();
+  readonly #trustPem: () => string;
   #mesh: Mesh;
-  #trust: GeneratedResource;
   #revision = 0;
 
-  constructor(mesh: Mesh, trust: GeneratedResource, generator: Generator) {
+  /** `trustPem`: roots of the trust domain at this moment. */
+  constructor(mesh: Mesh, trustPem: () => string) {
     this.#mesh = mesh;
-    this.#trust = trust;
-    this.#generator = generator;
-  }
-
-  get mesh(): Mesh {
-    return this.#mesh;
+    this.#trustPem = trustPem;
   }
 
   get revision(): number {
     return this.#revision;
   }
 
-  /** How many resources were generated since the last change. */
-  get size(): number {
-    return this.#kept.size;
+  /** How many resources were encoded since the start. */
+  get encodings(): number {
+    return this.#cache.encodings;
   }
 
   setMesh(mesh: Mesh): void {
     this.#mesh = mesh;
-    this.#kept.clear();
     this.#lists.clear();
     this.#revision++;
   }
 
-  setTrust(trust: GeneratedResource): void {
-    this.#trust = trust;
-    this.#revision++;
-  }
-
   resource(client: Client, type: ResourceType, name: string): GeneratedResource | null {
-    if (type === TYPE.secret) return name === this.#trust.name ? this.#trust : null;
-    const key = `${scope(client, name)}|${type}|${name}`;
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) return kept;
-    const made = this.#generator.generate(this.#mesh, client, type, name);
-    if (this.#kept.size < MAX_KEPT) this.#kept.set(key, made);
-    return made;
+    return this.#cache.generate(this.#mesh, client, type, name, this.#trustPem());
   }
 
   names(client: Client, type: ResourceType): readonly string[] {
-    if (type === TYPE.secret) return [this.#trust.name];
-    const key = `${client.dialect}|${client.namespace}|${client.workload}|${type}`;
+    const key = `${client.dialect}|${type}`;
     let names = this.#lists.get(key);
     if (names === undefined) {
-      names = this.#generator.list(this.#mesh, client, type);
+      names = listNames(this.#mesh, client, type);
       this.#lists.set(key, names);
     }
     return names;
   }
-}
-
-/** Clients with the same scope get the same resource of this name: only a workload's own inbound side is its alone. */
-function scope(client: Client, name: string): string {
-  const shared = `${client.dialect}|${client.namespace}`;
-  return name.startsWith(INBOUND_LISTENER) ? `${shared}|${client.workload}` : shared;
 }

@@ -12,7 +12,7 @@ export interface Gauges {
   readonly pending: number;
   readonly objects: number;
   readonly problems: number;
-  readonly resources: number;
+  readonly encodings: number;
   readonly certificatesIssued: number;
   readonly rootExpirySeconds: number;
   readonly issuerExpirySeconds: number;
@@ -97,7 +97,7 @@ export class Metrics {
       pending: ['pending_pushes', 'Clients whose push waits or is on its way.'],
       objects: ['objects', 'Objects in force.'],
       problems: ['problems', 'What is wrong with manifests at present.'],
-      resources: ['cached_resources', 'Resources generated for the mesh in force.'],
+      encodings: ['encoded_resources', 'Resources encoded since the start; the rest came from the cache.'],
       certificatesIssued: ['certificates_issued', 'Workload certificates signed since the start.'],
       rootExpirySeconds: ['root_expiry_seconds', 'Time until the root expires.'],
       issuerExpirySeconds: ['issuer_expiry_seconds', 'Time until the issuer expires.'],

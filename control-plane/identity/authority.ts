@@ -110,6 +110,8 @@ export function readPair(keyPem: string, certificatePem: string): SigningPair | 
 
 export class Authority {
   readonly trustDomain: string;
+  /** All roots that the mesh trusts, in PEM: the own one first. */
+  readonly trustBundle: string;
   readonly #clock: Clock;
   readonly #maxLeafMs: number;
   #material: AuthorityMaterial;
@@ -118,6 +120,8 @@ export class Authority {
   constructor(material: AuthorityMaterial, options: { trustDomain: string; maxLeafMs: number; clock: Clock }) {
     this.#material = material;
     this.trustDomain = options.trustDomain;
+    const roots = [material.root.certificate, ...material.extraRoots];
+    this.trustBundle = roots.map((root) => encodePem('CERTIFICATE', root.raw)).join('');
     this.#maxLeafMs = options.maxLeafMs;
     this.#clock = options.clock;
   }
@@ -133,11 +137,6 @@ export class Authority {
   /** Workload certificates signed since the start. */
   get issued(): number {
     return this.#issued;
-  }
-
-  /** All roots that the mesh trusts, in PEM: the own one first. */
-  get trustBundle(): string {
-    return [this.root, ...this.#material.extraRoots].map((root) => encodePem('CERTIFICATE', root.raw)).join('');
   }
 
   /** Puts a new issuer in force if the present one is due; the new pair is for the state folder. */
