@@ -60,7 +60,6 @@ export class Meters {
   readonly handshakesRefused: MetricFamily<Counter>;
   readonly detections: MetricFamily<Counter>;
   readonly tcpBytes: MetricFamily<Counter>;
-  readonly destinations: MetricFamily<Gauge>;
 
   constructor(registry: MetricRegistry) {
     const edge = [...EDGE_LABELS];
@@ -83,7 +82,6 @@ export class Meters {
     this.handshakesRefused = registry.counter('tulle_handshakes_refused_total', 'Inbound TLS handshakes that were refused.', ['reason']);
     this.detections = registry.counter('tulle_protocol_detections_total', 'What undeclared ports turned out to speak.', ['direction', 'port', 'protocol']);
     this.tcpBytes = registry.counter('tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']);
-    this.destinations = registry.gauge('tulle_destinations', 'Destinations that are followed.', ['state']);
   }
 
   /** Handles for one edge; series appear with their first request. */
