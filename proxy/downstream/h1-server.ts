@@ -263,7 +263,12 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
 
   #refuse(failure: ParseFailure): void {
     const sink = this.#sink;
-    const whole: Failure = { kind: refusalKind(failure.kind), side: 'downstream', sent: 'nothing', detail: failure.detail };
+    const whole: Failure = {
+      kind: refusalKind(failure.kind),
+      side: 'downstream',
+      sent: 'nothing',
+      detail: failure.detail,
+    };
     this.#sink = null;
     if (sink !== null) sink.onDownstreamReset(failure.detail);
     else this.#options.onRefused(whole);

@@ -9,10 +9,9 @@ import { Deadline } from '#base/timer-wheel.ts';
 import type { ForwardConfig, WeightedClusterConfig } from '../config/snapshot.ts';
 import { Exchange, type DownstreamPeer } from '../exchange/exchange.ts';
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
-import { continueHead, localAnswer } from '../exchange/local-answer.ts';
+import { continueHead, localAnswer, type LocalAnswer } from '../exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream, UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
 import type { EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
-import { applyEdits } from '../filters/headers.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { chooseCluster, type Route } from '../routing/route.ts';
@@ -20,8 +19,9 @@ import { findRoute, type RouteTable } from '../routing/table.ts';
 import type { ForwardContext } from './context.ts';
 import { Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
-import { Replay } from './replay.ts';
-import { isUnsent, peerFailure, retryAfterMs } from './outcome.ts';
+import { RequestBody } from './request-body.ts';
+import { editRequest, editResponse } from './edits.ts';
+import { outcomeOf, peerFailure, peerSaid } from './outcome.ts';
 import { decideRetry, retryDelayMs, type AttemptOutcome } from './retry.ts';
 
 type Phase = 'parked' | 'endpoint' | 'stream' | 'backoff' | 'open' | 'done';
@@ -42,9 +42,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #choice: WeightedClusterConfig | null = null;
   #stream: UpstreamStream | null = null;
   #tried: UpstreamEndpoint[] | null = null;
-  #replay: Replay | null = null;
-  #requestEnded = false;
-  #requestTrailers: HeaderList | null = null;
+  readonly #body: RequestBody;
   #answering = false;
   #attemptStartMs = 0;
 
@@ -53,7 +51,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     this.#context = context;
     this.#downstream = downstream;
     this.exchange = new Exchange(peer, head, context.clock.now());
-    this.#requestEnded = head.body.kind === 'none';
+    this.#body = new RequestBody(downstream, context.replayBytes, head.body.kind === 'none');
     context.prepare(this.exchange);
   }
 
@@ -78,7 +76,10 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     const choice = chooseCluster(route, this.#context.random);
     const cluster = choice === null ? undefined : clusters.get(choice.cluster);
     if (cluster === undefined) {
-      this.fail('no-cluster', choice === null ? 'all backends have weight 0' : `cluster ${choice.cluster} is not known`);
+      this.fail(
+        'no-cluster',
+        choice === null ? 'all backends have weight 0' : `cluster ${choice.cluster} is not known`,
+      );
       return;
     }
     this.#choice = choice;
@@ -97,15 +98,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
       this.#finish();
       return;
     }
-    if (!this.#requestEnded || FAILURES[kind].close) this.#downstream.closeAfter();
-    const answer = localAnswer(failure, this.exchange.request);
-    this.exchange.status = answer.head.status;
-    this.#answering = true;
-    this.#downstream.writeHead(answer.head, answer.bodyKind);
-    if (answer.body.length > 0) this.#downstream.writeData(answer.body, 0, answer.body.length);
-    this.exchange.bytesSent += answer.body.length;
-    this.#downstream.end(null);
-    this.#finish();
+    if (FAILURES[kind].close) this.#downstream.closeAfter();
+    this.#answerLocally(localAnswer(failure, this.exchange.request));
   }
 
   // --- what the client's end tells us ---------------------------------------------------------------------------
@@ -114,21 +108,13 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (this.#phase === 'done') return;
     this.exchange.bytesReceived += end - start;
     this.#moved();
-    if (this.#phase === 'open' && this.#stream !== null) {
-      this.#keepForRetry(chunk, start, end);
-      if (!this.#stream.writeData(chunk, start, end)) this.#downstream.pauseRequest();
-      return;
-    }
-    this.#replay ??= new Replay(this.#context.replayBytes);
-    this.#replay.keep(chunk, start, end);
-    if (this.#replay.isFull) this.#downstream.pauseRequest();
+    this.#body.take(chunk, start, end, this.#stream);
   }
 
   onRequestEnd(trailers: HeaderList | null): void {
-    if (this.#requestEnded) return;
-    this.#requestEnded = true;
-    this.#requestTrailers = trailers;
-    if (this.#phase === 'open') this.#stream?.end(trailers);
+    if (this.#body.hasEnded) return;
+    this.#body.end(trailers);
+    if (this.#stream !== null) this.#body.sendEnd(this.#stream);
   }
 
   onDownstreamDrain(): void {
@@ -153,7 +139,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   }
 
   onUpstreamDrain(): void {
-    if (!this.#requestEnded) this.#downstream.resumeRequest();
+    this.#body.onUpstreamDrain();
   }
 
   onInterim(head: ResponseHead): void {
@@ -225,22 +211,10 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     }
     cluster.activeRequests++;
     cluster.budgetDeposit(x.startMs);
-    this.#editRequest(route, action);
+    editRequest(x.request, route.config, action, this.#choice);
     if (action.timeoutMs > 0) this.#due.requestMs = x.startMs + action.timeoutMs;
     if (action.idleTimeoutMs > 0) this.#due.idleMs = x.startMs + action.idleTimeoutMs;
     this.#attempt();
-  }
-
-  #editRequest(route: Route, action: ForwardConfig): void {
-    const { request } = this.exchange;
-    if (route.config.requestHeaders !== null) applyEdits(request.headers, route.config.requestHeaders);
-    if (this.#choice !== null && this.#choice.requestHeaders !== null) {
-      applyEdits(request.headers, this.#choice.requestHeaders);
-    }
-    if (action.hostRewrite !== '') request.authority = action.hostRewrite;
-    if (action.prefixRewrite !== '' && route.config.path.kind !== 'regex') {
-      request.path = action.prefixRewrite + request.path.slice(route.config.path.value.length);
-    }
   }
 
   #attempt(): void {
@@ -283,29 +257,12 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     this.#stream = stream;
     this.#phase = 'open';
     stream.writeHead(head, head.body);
-    if (this.#replay !== null) {
-      const writable = this.#replay.sendTo(stream);
-      if (!this.#canRetryLater()) this.#replay.release();
-      if (writable && !this.#requestEnded) this.#downstream.resumeRequest();
-    }
-    if (this.#requestEnded) stream.end(this.#requestTrailers);
-    else if (head.expectContinue && this.exchange.attempts === 1) {
+    const policy = this.#action?.retry ?? null;
+    this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
+    if (head.expectContinue && !this.#body.hasEnded && this.exchange.attempts === 1) {
       this.#due.continueMs = this.#context.clock.now() + CONTINUE_AFTER_MS;
       this.#arm();
     }
-  }
-
-  #canRetryLater(): boolean {
-    const retry = this.#action?.retry ?? null;
-    return retry !== null && this.exchange.attempts <= retry.attempts;
-  }
-
-  #keepForRetry(chunk: Buffer, start: number, end: number): void {
-    if (!this.#canRetryLater()) return;
-    this.#replay ??= new Replay(this.#context.replayBytes);
-    if (!this.#replay.isWhole) return;
-    if (this.#replay.bytes + end - start > this.#context.replayBytes) this.#replay.release();
-    else this.#replay.keep(chunk, start, end);
   }
 
   /** True: another try is scheduled, and what came of this one is forgotten. */
@@ -314,9 +271,13 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     const policy = this.#action?.retry ?? null;
     const { cluster, endpoint, request } = x;
     if (policy === null || cluster === null || endpoint === null || this.#answering) return false;
-    const replayable = this.#replay === null ? x.bytesReceived === 0 : this.#replay.isWhole;
     const hasIdempotencyKey = policy.idempotencyKeyHeader !== '' && request.headers.has(policy.idempotencyKeyHeader);
-    const verdict = decideRetry(policy, { method: request.method, hasIdempotencyKey, replayable }, outcome, x.attempts);
+    const verdict = decideRetry(
+      policy,
+      { method: request.method, hasIdempotencyKey, replayable: this.#body.isReplayable },
+      outcome,
+      x.attempts,
+    );
     if (verdict !== 'yes') return false;
     const now = this.#context.clock.now();
     if (!cluster.budgetWithdraw(now)) return false;
@@ -337,33 +298,40 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     this.#due.requestMs = NEVER;
     this.#due.tryMs = NEVER;
     this.#due.continueMs = NEVER;
-    this.#replay?.release();
+    this.#body.release();
     x.status = head.status;
     x.headMs = now - x.startMs;
-    const edits = this.#route?.config.responseHeaders ?? null;
-    if (this.#choice !== null && this.#choice.responseHeaders !== null) {
-      applyEdits(head.headers, this.#choice.responseHeaders);
-    }
-    if (edits !== null) applyEdits(head.headers, edits);
+    editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
   }
 
   #answerDirectly(route: Route): void {
     const answer = directAnswer(route.config, this.exchange.request);
-    this.exchange.status = answer.head.status;
+    editResponse(answer.head.headers, route.config, null);
+    this.#answerLocally(answer);
+  }
+
+  /** Sends an answer of our own and ends the exchange; a body that is still coming ends with the connection. */
+  #answerLocally(answer: LocalAnswer): void {
+    const { head, bodyKind, body } = answer;
     this.#answering = true;
-    if (!this.#requestEnded) this.#downstream.closeAfter();
-    if (route.config.responseHeaders !== null) applyEdits(answer.head.headers, route.config.responseHeaders);
-    this.#downstream.writeHead(answer.head, answer.bodyKind);
-    if (answer.body.length > 0) this.#downstream.writeData(answer.body, 0, answer.body.length);
-    this.exchange.bytesSent += answer.body.length;
+    this.exchange.status = head.status;
+    this.exchange.bytesSent += body.length;
+    if (!this.#body.hasEnded) this.#downstream.closeAfter();
+    this.#downstream.writeHead(head, bodyKind);
+    if (body.length > 0) this.#downstream.writeData(body, 0, body.length);
     this.#downstream.end(null);
     this.#finish();
   }
 
   #tryTimedOut(): void {
     this.#due.tryMs = NEVER;
-    const failure: Failure = { kind: 'per-try-timeout', side: 'local', sent: 'head', detail: 'the per-try timeout is over' };
+    const failure: Failure = {
+      kind: 'per-try-timeout',
+      side: 'local',
+      sent: 'head',
+      detail: 'the per-try timeout is over',
+    };
     if (this.#answering || this.#retry({ kind: 'failure', failure })) return;
     this.fail(failure.kind, failure.detail, failure.side, failure.sent);
   }
@@ -378,7 +346,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
 
   #sendContinue(): void {
     this.#due.continueMs = NEVER;
-    if (!this.#answering && !this.#requestEnded) this.#downstream.writeInterim(continueHead());
+    if (!this.#answering && !this.#body.hasEnded) this.#downstream.writeInterim(continueHead());
   }
 
   #moved(): void {
@@ -420,17 +388,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (endpoint !== null) endpoint.inFlight--;
     if (cluster !== null) cluster.activeRequests--;
     if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
-    this.#replay = null;
+    this.#body.release();
     this.#context.record(this.exchange);
   }
-}
-
-function peerSaid(kind: FailureKind): Failure {
-  return { kind, side: 'upstream', sent: 'head', detail: 'answered by the sidecar of the peer' };
-}
-
-/** A peer that lost its application half way is a reset to us; anything else is judged by its status. */
-function outcomeOf(head: ResponseHead, kind: FailureKind | null): AttemptOutcome {
-  if (kind !== null && FAILURES[kind].retry === 'reset') return { kind: 'failure', failure: peerSaid(kind) };
-  return { kind: 'response', status: head.status, retryAfterMs: retryAfterMs(head.headers), unsentReason: isUnsent(kind) };
 }

@@ -2,8 +2,10 @@
  * What an answer says about the attempt, beyond its status.
  * Pure; knows no policy.
  */
-import { FAILURES, type FailureKind } from '../exchange/failure.ts';
+import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
 import type { HeaderList } from '../http/headers.ts';
+import type { ResponseHead } from '../http/message.ts';
+import type { AttemptOutcome } from './retry.ts';
 
 function isFailureKind(word: string): word is FailureKind {
   return Object.hasOwn(FAILURES, word);
@@ -15,14 +17,30 @@ export function peerFailure(reason: string | undefined): FailureKind | null {
 }
 
 /** The application behind a peer's sidecar did not see the request: any method may be tried again elsewhere. */
-export function isUnsent(kind: FailureKind | null): boolean {
+function isUnsent(kind: FailureKind | null): boolean {
   return kind !== null && (FAILURES[kind].retry === 'unsent' || kind === 'draining');
 }
 
 /** `Retry-After` in milliseconds, seconds form only (RFC 9110 10.2.3); 0 when absent or a date. */
-export function retryAfterMs(headers: HeaderList): number {
+function retryAfterMs(headers: HeaderList): number {
   const value = headers.get('retry-after');
   if (value === undefined || value.length > 6) return 0;
   const seconds = Number(value);
   return Number.isInteger(seconds) && seconds > 0 ? seconds * 1000 : 0;
+}
+
+/** The failure that the peer's sidecar told us of. */
+export function peerSaid(kind: FailureKind): Failure {
+  return { kind, side: 'upstream', sent: 'head', detail: 'answered by the sidecar of the peer' };
+}
+
+/** A peer that lost its application half way is a reset to us; anything else is judged by its status. */
+export function outcomeOf(head: ResponseHead, kind: FailureKind | null): AttemptOutcome {
+  if (kind !== null && FAILURES[kind].retry === 'reset') return { kind: 'failure', failure: peerSaid(kind) };
+  return {
+    kind: 'response',
+    status: head.status,
+    retryAfterMs: retryAfterMs(head.headers),
+    unsentReason: isUnsent(kind),
+  };
 }

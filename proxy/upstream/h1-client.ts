@@ -250,7 +250,8 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     this.#options.wheel.cancel(this);
     const code = this.#error?.code ?? 'closed';
     if (!this.#connected) {
-      const failure = this.#error === null ? { kind: 'connect-failure' as const, detail: code } : classifyConnectError(this.#error);
+      const failure =
+        this.#error === null ? { kind: 'connect-failure' as const, detail: code } : classifyConnectError(this.#error);
       this.#owner.onGone(this, failure);
       return;
     }

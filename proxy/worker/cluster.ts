@@ -152,7 +152,13 @@ export class Cluster implements UpstreamCluster {
       serverName: name.slice(0, name.lastIndexOf(':')),
       identities: config.identity === '' ? this.config.peerIdentities : [config.identity],
     };
-    const pool = new Pool(target, env.tls, env.clientOptions(this.config, isApplication), this.#counts, this.#poolMeters);
+    const pool = new Pool(
+      target,
+      env.tls,
+      env.clientOptions(this.config, isApplication),
+      this.#counts,
+      this.#poolMeters,
+    );
     const latency = new PeakEwma(ewma.defaultRttMs, ewma.decayMs, env.clock.now());
     return new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);
   }

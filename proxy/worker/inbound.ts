@@ -86,7 +86,12 @@ export class Inbound {
     } else entry.raw ??= chain;
   }
 
-  async #listen(address: string, at: number, key: number, onConnection: (socket: Socket) => void): Promise<string | null> {
+  async #listen(
+    address: string,
+    at: number,
+    key: number,
+    onConnection: (socket: Socket) => void,
+  ): Promise<string | null> {
     const { settings, meters, post } = this.#parts;
     const opened = await Listener.open({
       address,

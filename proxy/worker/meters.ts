@@ -68,19 +68,55 @@ export class Meters {
       'response_code',
       'response_flags',
     ]);
-    this.durations = registry.histogram('tulle_request_duration_seconds', 'From the request head to the end of the answer.', edge);
+    this.durations = registry.histogram(
+      'tulle_request_duration_seconds',
+      'From the request head to the end of the answer.',
+      edge,
+    );
     this.requestBytes = registry.counter('tulle_request_bytes_total', 'Bytes of request bodies.', edge);
     this.responseBytes = registry.counter('tulle_response_bytes_total', 'Bytes of response bodies.', edge);
     this.retries = registry.counter('tulle_retries_total', 'Tries after the first.', edge);
-    this.localAnswers = registry.counter('tulle_local_answers_total', 'Answers that the sidecar gave itself.', ['direction', 'reason']);
-    this.refused = registry.counter('tulle_refused_requests_total', 'Requests that were refused before they had a route.', ['direction', 'reason']);
-    this.connections = registry.gauge('tulle_downstream_connections', 'Open connections of clients.', ['direction', 'connection_security']);
-    this.connectionsOpened = registry.counter('tulle_downstream_connections_total', 'Connections that clients opened.', ['direction', 'connection_security']);
-    this.upstreamConnections = registry.gauge('tulle_upstream_connections', 'Open connections to endpoints.', ['cluster']);
-    this.upstreamConnectionsOpened = registry.counter('tulle_upstream_connections_total', 'Connections opened to endpoints.', ['cluster']);
-    this.connectFailures = registry.counter('tulle_upstream_connect_failures_total', 'Connections to endpoints that did not come about.', ['cluster', 'reason']);
-    this.handshakesRefused = registry.counter('tulle_handshakes_refused_total', 'Inbound TLS handshakes that were refused.', ['reason']);
-    this.detections = registry.counter('tulle_protocol_detections_total', 'What undeclared ports turned out to speak.', ['direction', 'port', 'protocol']);
+    this.localAnswers = registry.counter('tulle_local_answers_total', 'Answers that the sidecar gave itself.', [
+      'direction',
+      'reason',
+    ]);
+    this.refused = registry.counter(
+      'tulle_refused_requests_total',
+      'Requests that were refused before they had a route.',
+      ['direction', 'reason'],
+    );
+    this.connections = registry.gauge('tulle_downstream_connections', 'Open connections of clients.', [
+      'direction',
+      'connection_security',
+    ]);
+    this.connectionsOpened = registry.counter(
+      'tulle_downstream_connections_total',
+      'Connections that clients opened.',
+      ['direction', 'connection_security'],
+    );
+    this.upstreamConnections = registry.gauge('tulle_upstream_connections', 'Open connections to endpoints.', [
+      'cluster',
+    ]);
+    this.upstreamConnectionsOpened = registry.counter(
+      'tulle_upstream_connections_total',
+      'Connections opened to endpoints.',
+      ['cluster'],
+    );
+    this.connectFailures = registry.counter(
+      'tulle_upstream_connect_failures_total',
+      'Connections to endpoints that did not come about.',
+      ['cluster', 'reason'],
+    );
+    this.handshakesRefused = registry.counter(
+      'tulle_handshakes_refused_total',
+      'Inbound TLS handshakes that were refused.',
+      ['reason'],
+    );
+    this.detections = registry.counter(
+      'tulle_protocol_detections_total',
+      'What undeclared ports turned out to speak.',
+      ['direction', 'port', 'protocol'],
+    );
     this.tcpBytes = registry.counter('tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']);
   }
 

@@ -54,9 +54,12 @@ export class Outbound {
     };
     if (settings.outbound !== null) {
       const captured = settings.captureMode === 'redirect';
-      await listen('outbound', settings.outbound, (socket) => (captured ? this.#captured(socket) : this.#proxied(socket)));
+      await listen('outbound', settings.outbound, (socket) =>
+        captured ? this.#captured(socket) : this.#proxied(socket),
+      );
     }
-    for (const { name, ...at } of settings.explicitListens) await listen(name, at, (socket) => this.#named(socket, name));
+    for (const { name, ...at } of settings.explicitListens)
+      await listen(name, at, (socket) => this.#named(socket, name));
     return problems;
   }
 
@@ -164,7 +167,9 @@ export class Outbound {
   #refuse(forwarding: Forwarding, state: 'unknown' | 'timeout'): void {
     forwarding.fail(
       'unknown-destination',
-      state === 'unknown' ? 'the control plane does not know this destination' : 'the control plane did not answer in time',
+      state === 'unknown'
+        ? 'the control plane does not know this destination'
+        : 'the control plane did not answer in time',
     );
   }
 

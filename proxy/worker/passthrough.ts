@@ -15,7 +15,16 @@ export interface PassthroughTarget {
 }
 
 function clusterConfig(name: string, host: string, port: number): ClusterConfig {
-  const endpoint = { address: host, port, healthy: true, weight: 1, zone: '', mtls: false, identity: '', workload: null };
+  const endpoint = {
+    address: host,
+    port,
+    healthy: true,
+    weight: 1,
+    zone: '',
+    mtls: false,
+    identity: '',
+    workload: null,
+  };
   return {
     name,
     discovery: 'original-dst',
@@ -45,7 +54,15 @@ function tableConfig(name: string): RouteTableConfig {
             query: [],
             requestHeaders: null,
             responseHeaders: null,
-            action: { kind: 'forward', clusters, prefixRewrite: '', hostRewrite: '', timeoutMs: 0, idleTimeoutMs: 0, retry: null },
+            action: {
+              kind: 'forward',
+              clusters,
+              prefixRewrite: '',
+              hostRewrite: '',
+              timeoutMs: 0,
+              idleTimeoutMs: 0,
+              retry: null,
+            },
           },
         ],
       },

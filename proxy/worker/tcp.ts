@@ -40,7 +40,13 @@ export function forwardTcp(client: Socket, cluster: Cluster, env: TcpEnv, tried:
 }
 
 /** Joins `client` to an address outside the mesh, as the application meant it. */
-export function passThrough(client: Socket, address: string, port: number, connectTimeoutMs: number, env: TcpEnv): void {
+export function passThrough(
+  client: Socket,
+  address: string,
+  port: number,
+  connectTimeoutMs: number,
+  env: TcpEnv,
+): void {
   const target: Target = { address, port, mtls: false, serverName: '', identities: [] };
   connectAndPipe(client, target, connectTimeoutMs, env, {
     onFailed: () => client.resetAndDestroy(),

@@ -190,7 +190,8 @@ export class Worker {
     return {
       clock: this.#env.clock,
       tls: this.#tls,
-      appAddress: appAddress ?? (this.#settings.captureMode === 'redirect' ? (this.#settings.podAddresses[0] ?? null) : null),
+      appAddress:
+        appAddress ?? (this.#settings.captureMode === 'redirect' ? (this.#settings.podAddresses[0] ?? null) : null),
       clientOptions: (config, isApplication) => ({
         clock: this.#env.clock,
         wheel: this.#wheel,

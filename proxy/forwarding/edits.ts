@@ -1,0 +1,32 @@
+/**
+ * What a route changes in a request and in its answer: headers, host, path prefix.
+ * Pure but for the heads it is given; knows no stream.
+ */
+import type { ForwardConfig, RouteConfig, WeightedClusterConfig } from '../config/snapshot.ts';
+import { applyEdits } from '../filters/headers.ts';
+import type { HeaderList } from '../http/headers.ts';
+import type { RequestHead } from '../http/message.ts';
+
+/** Once for all tries of a request. Backend first, then route: Envoy evaluates from the most specific level to the least. */
+export function editRequest(
+  request: RequestHead,
+  route: RouteConfig,
+  action: ForwardConfig,
+  choice: WeightedClusterConfig | null,
+): void {
+  if (choice !== null && choice.requestHeaders !== null) applyEdits(request.headers, choice.requestHeaders);
+  if (route.requestHeaders !== null) applyEdits(request.headers, route.requestHeaders);
+  if (action.hostRewrite !== '') request.authority = action.hostRewrite;
+  if (action.prefixRewrite !== '' && route.path.kind !== 'regex') {
+    request.path = action.prefixRewrite + request.path.slice(route.path.value.length);
+  }
+}
+
+export function editResponse(
+  headers: HeaderList,
+  route: RouteConfig | null,
+  choice: WeightedClusterConfig | null,
+): void {
+  if (choice !== null && choice.responseHeaders !== null) applyEdits(headers, choice.responseHeaders);
+  if (route !== null && route.responseHeaders !== null) applyEdits(headers, route.responseHeaders);
+}

@@ -1,0 +1,75 @@
+/**
+ * The request body on its way: held while there is no stream, relayed when there is one, kept for another try within a bound.
+ * Knows no route and no retry rule; pauses the client when the endpoint does not keep up, and only this decides it.
+ */
+import type { DownstreamStream, UpstreamStream } from '../exchange/stream.ts';
+import type { HeaderList } from '../http/headers.ts';
+
+export class RequestBody {
+  readonly #downstream: DownstreamStream;
+  readonly #limitBytes: number;
+  #kept: Buffer[] | null = null;
+  #keptBytes = 0;
+  #keeping = true;
+  #trailers: HeaderList | null = null;
+  hasEnded: boolean;
+  /** Everything that came is here, or nothing came: another try can send the same bytes. */
+  isReplayable = true;
+
+  /** @param limitBytes how much is kept for another try, and held while there is no stream */
+  constructor(downstream: DownstreamStream, limitBytes: number, isEmpty: boolean) {
+    this.#downstream = downstream;
+    this.#limitBytes = limitBytes;
+    this.hasEnded = isEmpty;
+  }
+
+  /** A piece came; `stream` is null while there is none to send it to. The bytes are valid only during the call. */
+  take(chunk: Buffer, start: number, end: number, stream: UpstreamStream | null): void {
+    const sizeBytes = end - start;
+    if (stream !== null) {
+      if (this.#keeping && this.#keptBytes + sizeBytes <= this.#limitBytes) this.#keep(chunk, start, end);
+      else this.release();
+      if (!stream.writeData(chunk, start, end)) this.#downstream.pauseRequest();
+      return;
+    }
+    // Nothing may be lost here: the client is told to stop, and what was under way already goes over the bound by one read at most.
+    this.#keep(chunk, start, end);
+    if (this.#keptBytes >= this.#limitBytes) this.#downstream.pauseRequest();
+  }
+
+  end(trailers: HeaderList | null): void {
+    this.hasEnded = true;
+    this.#trailers = trailers;
+  }
+
+  /** Sends what is here, and the end if it came. @param mayRetry whether the bytes may be needed once more */
+  sendTo(stream: UpstreamStream, mayRetry: boolean): void {
+    let writable = true;
+    for (const piece of this.#kept ?? []) writable = stream.writeData(piece, 0, piece.length);
+    if (!mayRetry || this.#keptBytes > this.#limitBytes) this.release();
+    if (this.hasEnded) stream.end(this.#trailers);
+    else if (writable) this.#downstream.resumeRequest();
+  }
+
+  sendEnd(stream: UpstreamStream): void {
+    stream.end(this.#trailers);
+  }
+
+  onUpstreamDrain(): void {
+    if (!this.hasEnded) this.#downstream.resumeRequest();
+  }
+
+  /** No other try will be made: forgets what is kept. */
+  release(): void {
+    this.#keeping = false;
+    this.#kept = null;
+    this.#keptBytes = 0;
+    this.isReplayable = false;
+  }
+
+  /** A copy: pieces are valid only during the call, and a small piece must not hold a large read buffer. */
+  #keep(chunk: Buffer, start: number, end: number): void {
+    (this.#kept ??= []).push(Buffer.from(chunk.subarray(start, end)));
+    this.#keptBytes += end - start;
+  }
+}
