@@ -1,10 +1,10 @@
 /**
  * The routes of one virtual host, so that a path meets only those that can match it. Declared order decides, as in a plain list.
- * Every route stands in one list: by its exact path, by the whole segments that its prefix begins with, or among the rest; each list
- * is in declared order, so its first match is its best one, and it is left as soon as a better route is known.
+ * Every route stands in one list: by its exact path, by its prefix, or among the rest; each list is in declared order, so its
+ * first match is its best one, and it is left as soon as a better route is known.
  */
 import type { HeaderList } from '../http/headers.ts';
-import { joinedHeader, matchesPath, matchesValue, queryValue, type PathMatcher } from './match.ts';
+import { joinedHeader, matchesPath, matchesValue, queryValue } from './match.ts';
 import type { Route } from './route.ts';
 
 /** Up to so many routes a plain walk is the fastest. */
@@ -12,7 +12,12 @@ const WALK = 8;
 
 export class RouteIndex {
   readonly #exact = new Map<string, Route[]>();
+  /** By prefixes of whole segments: found at the slashes of a path. */
   readonly #segments = new Map<string, Route[]>();
+  /** By plain prefixes: found by trying each of their lengths. */
+  readonly #prefixes = new Map<string, Route[]>();
+  readonly #prefixLengths: readonly number[];
+  /** All, when they are few; else the regular expressions. */
   readonly #rest: Route[] = [];
   /** Longest key in `#segments`: bounds the work that a path with very many slashes can cause. */
   #longest = 0;
@@ -23,13 +28,20 @@ export class RouteIndex {
       if (routes.length <= WALK) this.#rest.push(route);
       else this.#place(route);
     }
+    this.#prefixLengths = [...new Set(Array.from(this.#prefixes.keys(), (key) => key.length))];
   }
 
   /** The first route, in declared order, whose every condition holds. `path` is with query. */
   find(authority: string, method: string, path: string, headers: HeaderList): Route | null {
     const bare = withoutQuery(path);
-    let best = firstMatch(this.#exact.get(bare), null, bare, authority, method, path, headers);
-    best = firstMatch(this.#rest, best, bare, authority, method, path, headers);
+    let best = firstMatch(this.#rest, null, bare, authority, method, path, headers);
+    if (this.#exact.size > 0) {
+      best = firstMatch(this.#exact.get(bare), best, bare, authority, method, path, headers);
+    }
+    for (const length of this.#prefixLengths) {
+      if (length > bare.length) continue;
+      best = firstMatch(this.#prefixes.get(bare.slice(0, length)), best, bare, authority, method, path, headers);
+    }
     if (this.#segments.size === 0) return best;
     for (let end = bare.indexOf('/', 1); end >= 0 && end <= this.#longest; end = bare.indexOf('/', end + 1)) {
       best = firstMatch(this.#segments.get(bare.slice(0, end)), best, bare, authority, method, path, headers);
@@ -40,21 +52,14 @@ export class RouteIndex {
 
   #place(route: Route): void {
     const { kind, value } = route.path;
-    const segments = wholeSegments(route.path);
     if (kind === 'exact') append(this.#exact, value, route);
-    else if (segments === '') this.#rest.push(route);
+    else if (kind === 'prefix' || value === '') append(this.#prefixes, value, route);
+    else if (kind === 'regex' || !value.startsWith('/')) this.#rest.push(route);
     else {
-      append(this.#segments, segments, route);
-      this.#longest = Math.max(this.#longest, segments.length);
+      append(this.#segments, value, route);
+      this.#longest = Math.max(this.#longest, value.length);
     }
   }
-}
-
-/** The part of a prefix that a path must have as whole segments: of the plain prefix `/api/v1` it is `/api`, for `/api/v12` matches too. */
-function wholeSegments(path: PathMatcher): string {
-  if (!path.value.startsWith('/')) return '';
-  if (path.kind === 'segments') return path.value;
-  return path.kind === 'prefix' ? path.value.slice(0, path.value.lastIndexOf('/')) : '';
 }
 
 function append(lists: Map<string, Route[]>, key: string, route: Route): void {
