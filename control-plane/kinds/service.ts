@@ -68,10 +68,13 @@ const SPEC_RULES: readonly Rule<RawSpec>[] = [
     holds: ({ ports }) => ports.length < 2 || ports.every((p) => p.name !== ''),
   },
   {
-    rule: 'self.ports.all(p, self.ports.exists_one(q, q.name == p.name))',
+    rule: 'self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))',
     message: 'two ports have the same name',
     at: 'ports',
-    holds: ({ ports }) => new Set(ports.map((p) => p.name)).size === ports.length,
+    holds: ({ ports }) => {
+      const names = ports.map((p) => p.name).filter((name) => name !== '');
+      return new Set(names).size === names.length;
+    },
   },
   {
     rule: 'self.ports.all(p, self.ports.exists_one(q, q.port == p.port && q.protocol == p.protocol))',

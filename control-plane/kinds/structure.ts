@@ -133,7 +133,7 @@ function readMembers<M extends Members>(
     if (given === undefined || given === null) {
       values[key] = member.fallback;
       if (!member.required) continue;
-      problems.add(memberPath(path, key), 'is missing', member.description);
+      problems.add(memberPath(path, key), 'is missing');
       refused = true;
       continue;
     }

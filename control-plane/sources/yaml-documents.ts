@@ -51,6 +51,12 @@ function treeOf(text: string): SyntaxTree | null {
   }
 }
 
+/** Anchors of a document up to a node, and those that the node stands in. */
+interface Anchors {
+  readonly seen: Set<string>;
+  readonly open: Set<string>;
+}
+
 class Reader {
   readonly #places: YamlPlaces;
   readonly #tree: SyntaxTree;
@@ -70,10 +76,10 @@ class Reader {
       if (error !== undefined) {
         // The first only: the others mostly follow from it. The parser, which recurses, reports the end of the stack as an error too.
         const tooDeep = error.message.includes('call stack');
-        this.#fail(tooDeep ? TOO_DEEP : error.message, tooDeep ? 0 : error.pos[0]);
+        this.#fail(tooDeep ? TOO_DEEP : `is not YAML: ${lowerFirst(error.message)}`, tooDeep ? 0 : error.pos[0]);
         continue;
       }
-      this.#checkNode(document.contents, new Set(), 0);
+      this.#checkNode(document.contents, { seen: new Set(), open: new Set() }, 0);
       if (this.#failed || document.contents === null) continue;
       const value = this.#valueOf(document);
       if (value !== null && value !== undefined) this.#add(value, index, '', 0);
@@ -83,8 +89,7 @@ class Reader {
 
   #fail(reason: string, offset: number, advice = ''): void {
     this.#failed = true;
-    const sentence = reason.slice(0, 1).toLowerCase() + reason.slice(1);
-    this.#problems.add('', sentence, advice, this.#places.at(this.#tree, offset));
+    this.#problems.add('', reason, advice, this.#places.at(this.#tree, offset));
   }
 
   #valueOf(document: Document.Parsed): unknown {
@@ -94,7 +99,7 @@ class Reader {
       const reason = error instanceof Error ? error.message : String(error);
       const bomb = error instanceof ReferenceError;
       this.#fail(
-        bomb ? `follows aliases more than ${MAX_ALIASES} times` : reason,
+        bomb ? `follows aliases more than ${MAX_ALIASES} times` : `is not YAML: ${lowerFirst(reason)}`,
         document.range[0],
         bomb ? 'write the values out' : '',
       );
@@ -102,25 +107,28 @@ class Reader {
     }
   }
 
-  /** What the parser lets pass: a key twice, a key that is no scalar, an alias to what it stands in, endless depth. */
-  #checkNode(node: unknown, open: Set<string>, depth: number): void {
+  /** What the parser lets pass: a key twice, a key that is no scalar, an alias to nothing or to what it stands in, endless depth. */
+  #checkNode(node: unknown, anchors: Anchors, depth: number): void {
     if (isAlias(node)) {
-      if (open.has(node.source)) this.#fail(`alias *${node.source} stands inside its own anchor`, startOf(node.range));
+      const { source } = node;
+      if (anchors.open.has(source)) this.#fail(`alias *${source} stands inside its own anchor`, startOf(node.range));
+      else if (!anchors.seen.has(source)) this.#fail(`alias *${source} has no anchor before it`, startOf(node.range));
       return;
     }
+    const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
+    if (anchor !== undefined) anchors.seen.add(anchor);
     if (!isMap(node) && !isSeq(node)) return;
     if (depth > MAX_DEPTH) {
       this.#fail(TOO_DEEP, startOf(node.range));
       return;
     }
-    const anchor = node.anchor;
-    if (anchor !== undefined) open.add(anchor);
-    if (isMap(node)) this.#checkPairs(node.items, open, depth);
-    else for (const item of node.items) this.#checkNode(item, open, depth + 1);
-    if (anchor !== undefined) open.delete(anchor);
+    if (anchor !== undefined) anchors.open.add(anchor);
+    if (isMap(node)) this.#checkPairs(node.items, anchors, depth);
+    else for (const item of node.items) this.#checkNode(item, anchors, depth + 1);
+    if (anchor !== undefined) anchors.open.delete(anchor);
   }
 
-  #checkPairs(pairs: readonly Pair[], open: Set<string>, depth: number): void {
+  #checkPairs(pairs: readonly Pair[], anchors: Anchors, depth: number): void {
     const seen = new Set<string>();
     for (const { key, value } of pairs) {
       if (isScalar(key)) {
@@ -130,7 +138,7 @@ class Reader {
           this.#fail(`key '${name}' stands twice`, startOf(key.range), 'remove one of them');
         seen.add(name);
       } else if (isMap(key) || isSeq(key) || isAlias(key)) this.#fail('a key must be plain text', startOf(key.range));
-      this.#checkNode(value, open, depth + 1);
+      this.#checkNode(value, anchors, depth + 1);
     }
   }
 
@@ -157,6 +165,10 @@ class Reader {
 function itemsOf(value: unknown): readonly unknown[] | null {
   if (!isRecord(value) || typeof value['kind'] !== 'string' || !value['kind'].endsWith('List')) return null;
   return Array.isArray(value['items']) ? value['items'] : null;
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
 }
 
 function startOf(range: readonly number[] | null | undefined): number {
