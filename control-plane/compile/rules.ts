@@ -94,13 +94,39 @@ function compileBackends(
   return { backends, unresolved, unresolvedWeight };
 }
 
+/** The proxy writes them itself: framing, hop-by-hop fields (RFC 9110 7.6.1), and what the routing went by. */
+const PROXY_FIELDS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** RFC 9110 5.5, without obs-text. */
+const VISIBLE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
+
+function isProxyField(name: string): boolean {
+  return name.startsWith(':') || PROXY_FIELDS.has(name.toLowerCase());
+}
+
 function filterProblems(filters: readonly HttpRouteFilter[], path: string): string[] {
   return filters.flatMap((filter, i) => {
     if (filter.type === 'unsupported') return [`${path}[${i}]: filter ${filter.name} is not supported`];
     const { set, add, remove } = filter.modifier;
-    return [...set.map((h) => h.name), ...add.map((h) => h.name), ...remove]
-      .filter((name) => name.startsWith(':') || name.toLowerCase() === 'host')
-      .map((name) => `${path}[${i}]: header ${name} cannot be changed`);
+    const names = [...set.map((h) => h.name), ...add.map((h) => h.name), ...remove];
+    return [
+      ...names.filter(isProxyField).map((name) => `${path}[${i}]: header ${name} cannot be changed`),
+      ...[...set, ...add]
+        .filter(({ value }) => !VISIBLE.test(value))
+        .map(
+          ({ name }) => `${path}[${i}]: the value of header ${name} must be visible ASCII without space at its ends`,
+        ),
+    ];
   });
 }
 
@@ -163,8 +189,10 @@ function compilePath(type: HttpRouteMatch['path']['type'], value: string): PathM
 function matchProblems({ path, headers, queryParams }: HttpRouteMatch): string[] {
   const problems: string[] = [];
   const regex = (where: string, type: string, value: string): void => {
-    const compiled = type === 'RegularExpression' ? linearRegex(value) : null;
-    if (compiled !== null && !compiled.ok) problems.push(`${where}: ${compiled.error}`);
+    if (type !== 'RegularExpression') return;
+    const compiled = linearRegex(value);
+    if (value === '') problems.push(`${where}: is empty`);
+    else if (!compiled.ok) problems.push(`${where}: ${compiled.error}`);
   };
   regex('path.value', path.type, path.value);
   if (path.type !== 'RegularExpression' && /[?#]/.test(path.value)) problems.push('path.value: cannot hold ? or #');

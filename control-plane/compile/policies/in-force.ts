@@ -52,14 +52,12 @@ export function notInForce(
   spec: TrafficPolicySpec,
   kind: PolicyTargetRef['kind'],
 ): { readonly reason: string; readonly message: string } | null {
-  const unsupported = new Set(spec.notInForce);
-  const balancer = LOAD_BALANCER.of(spec);
-  if (balancer !== null && balancerOf(balancer) === null) unsupported.add(LOAD_BALANCER.path);
+  const unsupported = spec.notInForce;
   const misplaced =
     kind === 'Service' ? [] : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map((field) => field.path);
   const sentences = [];
-  if (unsupported.size > 0) sentences.push(`not supported by this version: ${[...unsupported].sort().join(', ')}`);
+  if (unsupported.length > 0) sentences.push(`not yet in force in this version: ${unsupported.join(', ')}`);
   if (misplaced.length > 0) sentences.push(`in force only on a Service or one of its ports: ${misplaced.join(', ')}`);
   if (sentences.length === 0) return null;
-  return { reason: unsupported.size > 0 ? 'NotYetSupported' : 'WrongTarget', message: sentences.join('; ') };
+  return { reason: unsupported.length > 0 ? 'NotYetSupported' : 'WrongTarget', message: sentences.join('; ') };
 }

@@ -14,7 +14,7 @@ const BALANCERS: Readonly<Record<LoadBalancerName, Balancer | null>> = {
 };
 
 export const LOAD_BALANCER: Field<LoadBalancerName> = {
-  path: 'loadBalancer.policy',
+  path: 'spec.loadBalancer.policy',
   of: (spec) => spec.loadBalancer?.policy ?? null,
 };
 

@@ -20,30 +20,36 @@ const CONDITIONS: ReadonlySet<string> = new Set<RetryCondition>([
   'retriable-status',
 ]);
 
-const ATTEMPTS: Field<number> = { path: 'retries.attempts', of: (spec) => spec.retries?.attempts ?? null };
-const ON: Field<readonly string[]> = { path: 'retries.on', of: (spec) => spec.retries?.on ?? null };
-const STATUSES: Field<readonly number[]> = { path: 'retries.statuses', of: (spec) => spec.retries?.statuses ?? null };
-const METHODS: Field<readonly string[]> = { path: 'retries.methods', of: (spec) => spec.retries?.methods ?? null };
-const GRPC: Field<readonly string[]> = { path: 'retries.grpc', of: (spec) => spec.retries?.grpc ?? null };
+const ATTEMPTS: Field<number> = { path: 'spec.retries.attempts', of: (spec) => spec.retries?.attempts ?? null };
+const ON: Field<readonly string[]> = { path: 'spec.retries.on', of: (spec) => spec.retries?.on ?? null };
+const STATUSES: Field<readonly number[]> = {
+  path: 'spec.retries.statuses',
+  of: (spec) => spec.retries?.statuses ?? null,
+};
+const METHODS: Field<readonly string[]> = { path: 'spec.retries.methods', of: (spec) => spec.retries?.methods ?? null };
+const GRPC: Field<readonly string[]> = { path: 'spec.retries.grpc', of: (spec) => spec.retries?.grpc ?? null };
 const IDEMPOTENCY_KEY: Field<string> = {
-  path: 'retries.idempotencyKeyHeader',
+  path: 'spec.retries.idempotencyKeyHeader',
   of: (spec) => spec.retries?.idempotencyKeyHeader ?? null,
 };
 const BACKOFF_BASE: Field<number> = {
-  path: 'retries.backoff.base',
+  path: 'spec.retries.backoff.base',
   of: (spec) => spec.retries?.backoff?.baseMs ?? null,
 };
-const BACKOFF_MAX: Field<number> = { path: 'retries.backoff.max', of: (spec) => spec.retries?.backoff?.maxMs ?? null };
+const BACKOFF_MAX: Field<number> = {
+  path: 'spec.retries.backoff.max',
+  of: (spec) => spec.retries?.backoff?.maxMs ?? null,
+};
 const BUDGET_PERCENT: Field<number> = {
-  path: 'retries.budget.percent',
+  path: 'spec.retries.budget.percent',
   of: (spec) => spec.retries?.budget?.percent ?? null,
 };
 const BUDGET_MIN: Field<number> = {
-  path: 'retries.budget.minPerSecond',
+  path: 'spec.retries.budget.minPerSecond',
   of: (spec) => spec.retries?.budget?.minPerSecond ?? null,
 };
 const BUDGET_INTERVAL: Field<number> = {
-  path: 'retries.budget.interval',
+  path: 'spec.retries.budget.interval',
   of: (spec) => spec.retries?.budget?.intervalMs ?? null,
 };
 
@@ -66,12 +72,10 @@ export function settleRetry(settle: Settle): RetryPolicy | null {
   const fallback = DEFAULT_RETRY_POLICY;
   const attempts = settle(ATTEMPTS) ?? fallback.attempts;
   const on = settle(ON)?.filter((name): name is RetryCondition => CONDITIONS.has(name)) ?? fallback.on;
-  const statuses = settle(STATUSES) ?? fallback.statuses;
   const policy: RetryPolicy = {
     attempts,
-    // Whoever lists statuses means them to be retried.
-    on: statuses.length > 0 && !on.includes('retriable-status') ? [...on, 'retriable-status'] : on,
-    statuses,
+    on,
+    statuses: settle(STATUSES) ?? fallback.statuses,
     methods: settle(METHODS) ?? fallback.methods,
     grpc: settle(GRPC) ?? fallback.grpc,
     idempotencyKeyHeader: settle(IDEMPOTENCY_KEY)?.toLowerCase() ?? fallback.idempotencyKeyHeader,

@@ -5,7 +5,7 @@
 import { objectKey } from '../../kinds/meta.ts';
 import type { TrafficPolicy, TrafficPolicySpec } from '../../kinds/traffic-policy.ts';
 
-/** One field of a TrafficPolicy, by its path below `spec`. Null: not given. */
+/** One field of a TrafficPolicy, by its path. Null: not given. */
 export interface Field<T> {
   readonly path: string;
   readonly of: (spec: TrafficPolicySpec) => T | null;
