@@ -21,7 +21,7 @@ export type RetryVerdict =
 export interface RetriedRequest {
   readonly method: string;
   readonly hasIdempotencyKey: boolean;
-  /** The whole body is kept, or there is none: another attempt can send the same bytes. */
+  /** All of the body that has come is kept, or none has come: another attempt can send the same bytes. */
   readonly replayable: boolean;
 }
 
@@ -85,13 +85,13 @@ function judgeFailure(policy: RetryConfig, request: RetriedRequest, failure: Fai
     if (!onAnyReset(policy)) return 'no: condition';
     if (!mayRepeat(policy, request)) return 'no: method';
   }
-  return bodyVerdict(request, failure);
+  return bodyVerdict(request);
 }
 
 /** Nothing reached an application, so the method does not matter. */
 function judgeUnsent(policy: RetryConfig, request: RetriedRequest, failure: Failure): RetryVerdict {
   if (!policy.on.includes(unsentCondition(failure.kind)) && !onAnyReset(policy)) return 'no: condition';
-  return bodyVerdict(request, failure);
+  return bodyVerdict(request);
 }
 
 /** A reset before the first byte counts as a connection that did not come about. */
@@ -132,7 +132,7 @@ function mayRepeat(policy: RetryConfig, request: RetriedRequest): boolean {
   return IDEMPOTENT_METHODS.has(request.method);
 }
 
-/** A body that is not kept can still be sent whole as long as none of it went out. */
-function bodyVerdict(request: RetriedRequest, failure: Failure): RetryVerdict {
-  return request.replayable || failure.sent !== 'body' ? 'yes' : 'no: body';
+/** What the attempt sent does not matter: bytes that are gone cannot come first in the next one. */
+function bodyVerdict(request: RetriedRequest): RetryVerdict {
+  return request.replayable ? 'yes' : 'no: body';
 }
