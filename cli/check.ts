@@ -1,0 +1,38 @@
+/**
+ * `tulle check FOLDER`: every problem in the manifests, and what the status of each route and policy would say. Starts nothing.
+ */
+import path from 'node:path';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { compile } from '../control-plane/compile/compile.ts';
+import { DEFAULT_COMPILE_OPTIONS } from '../control-plane/compile/compiled.ts';
+import { FolderSource } from '../control-plane/sources/folder.ts';
+import type { SourceProblems } from '../control-plane/sources/source.ts';
+import { WorldStore } from '../control-plane/sources/world-store.ts';
+import { problemLines } from './run/manifests.ts';
+import { allConditions, badConditions } from './run/statuses.ts';
+
+/** Writes what it found; the exit code: 0 when nothing is wrong. */
+export async function check(folder: string, clusterDomain: string, write: (line: string) => void): Promise<number> {
+  const source = new FolderSource({ roots: [path.resolve(folder)], clock: systemClock, log: silentLogger });
+  const store = new WorldStore();
+  let problems: SourceProblems = { list: [], dropped: 0 };
+  await source.start(
+    (events) => void store.apply(events),
+    (found) => (problems = found),
+  );
+  await source.close();
+  const { conditions } = compile(store.world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain });
+  const bad = badConditions(conditions);
+  for (const line of problemLines(problems)) write(line);
+  for (const { line } of bad) write(line);
+  const wrong = problems.list.length + problems.dropped + bad.length;
+  if (wrong > 0) {
+    write(`${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong`);
+    return 1;
+  }
+  for (const { line } of allConditions(conditions)) write(line);
+  const objects = Object.values(store.world).reduce((sum, map: ReadonlyMap<string, unknown>) => sum + map.size, 0);
+  write(`${objects} objects, nothing wrong`);
+  return 0;
+}

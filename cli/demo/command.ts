@@ -1,0 +1,54 @@
+/**
+ * `tulle demo [FOLDER]`: prepares the folder, the screen and the end of the demo.
+ */
+import { cpSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { ownPrograms } from '../programs.ts';
+import { runSettings, searchPath, untilSignal, type RunOptions } from '../run/options.ts';
+import { runDemo } from './demo.ts';
+import { openScreen } from './screen.ts';
+
+export interface DemoCommandOptions extends RunOptions {
+  readonly duration?: number;
+  readonly rps: number;
+  readonly front: string;
+  readonly path: readonly string[];
+}
+
+/** The exit code. */
+export async function demoCommand(folder: string | undefined, options: DemoCommandOptions): Promise<number> {
+  const stateFolder = path.resolve(options.stateDir);
+  const programs = ownPrograms(process.argv[1] ?? '', stateFolder, searchPath());
+  const chosen = folder ?? copyShop(path.join(programs.root, 'examples/shop'), stateFolder);
+  if (statSync(chosen, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    process.stderr.write(`${chosen} is no folder\n`);
+    return 1;
+  }
+  const { stdout } = process;
+  const screen = openScreen({
+    write: (text) => void stdout.write(text),
+    isTerminal: stdout.isTTY === true,
+    get columns() {
+      return stdout.columns ?? 120;
+    },
+  });
+  return runDemo({
+    settings: runSettings(chosen, options),
+    programs,
+    screen,
+    durationMs: options.duration ?? null,
+    rps: options.rps,
+    front: options.front,
+    paths: options.path,
+    stopped: untilSignal(),
+  });
+}
+
+/** A copy to edit while the demo runs: the example itself stays as it is. */
+function copyShop(source: string, stateFolder: string): string {
+  const copy = path.join(stateFolder, 'demo', 'shop');
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(path.dirname(copy), { recursive: true });
+  cpSync(source, copy, { recursive: true });
+  return copy;
+}
