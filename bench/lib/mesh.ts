@@ -106,7 +106,7 @@ async function startMesh(folder: string, manifest: string): Promise<Mesh> {
   });
   const command = [process.execPath, bundle('control-plane'), ...controlPlaneFlags] as const;
   const controlPlane = await start(command, join(folder, 'control-plane.log'), env);
-  await untilAnswered({ address, port: PORTS.controlPlaneAdmin }, '/ready', 20);
+  await untilAnswered({ address, port: PORTS.controlPlaneAdmin }, '/readyz', 20);
   const tokens = new FolderTokens(loadTokenKey(state), systemClock);
   return {
     async sidecar({ name, addresses: own }, more) {

@@ -16,6 +16,12 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** Whatever happens, nothing that was started here outlives this process. */
+const alive = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
 /** Starts `command`, its output going to `logFile`. Rejects when it cannot be started. */
 export async function start(
   command: readonly [string, ...string[]],
@@ -29,6 +35,8 @@ export async function start(
     child.once('spawn', resolve);
     child.once('error', reject);
   });
+  alive.add(child);
+  child.once('exit', () => alive.delete(child));
   return { pid: child.pid ?? 0, stop: () => stop(child) };
 }
 
