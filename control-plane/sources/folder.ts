@@ -113,7 +113,7 @@ export class FolderSource implements Source {
     if (text === null) return { stamp: '', file: kept, blankSince: null };
     const settled = this.#options.clock.wall() - found.changedMs > SETTLED_MS;
     const stamp = settled ? found.stamp : '';
-    if (known !== null && known.file.text === text) return { ...known, stamp };
+    if (known !== null && known.file.text === text) return { ...known, stamp, blankSince: null };
     if (text.trim() === '' && known !== null && known.file.objects.size > 0) {
       const blank = this.#stillBlank(known);
       if (blank !== null) return blank;
