@@ -77,7 +77,7 @@ program
 
 addAdminCommands(program);
 
-await program.parseAsync().catch((error: unknown) => {
+void program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 });
