@@ -58,8 +58,10 @@ function readChain(answer: readonly string[]): Result<readonly X509Certificate[]
 export function summarize(pem: string): readonly CertificateSummary[] {
   return (pem.match(PEM) ?? []).map((block) => {
     const certificate = new X509Certificate(block);
+    // Ours have no subject, which Node tells as undefined whatever its types say.
+    const subject = certificate.subject as string | undefined;
     return {
-      subject: certificate.subject.replaceAll('\n', ', '),
+      subject: (subject ?? '').replaceAll('\n', ', '),
       uri: certificate.subjectAltName ?? '',
       serial: certificate.serialNumber,
       notBefore: certificate.validFromDate.toISOString(),
