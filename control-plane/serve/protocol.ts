@@ -29,7 +29,7 @@ export interface Protocol<Demand, Answer> {
   /** Throws when the bytes are no request. */
   read(bytes: Buffer): Request<Demand>;
   write(type: ResourceType, answer: Answer): Buffer;
-  /** Names of the resources in an answer, and how many it removes. */
+  /** Names of what is new to the client in an answer, and how many it removes. */
   contents(answer: Answer): { readonly names: readonly string[]; readonly removed: number };
 }
 
@@ -93,7 +93,7 @@ export const SOTW: Protocol<SotwDemand, SotwAnswer> = {
     };
     return asBuffer(DiscoveryResponse.encode(response).finish());
   },
-  contents: (answer) => ({ names: answer.resources.map(({ name }) => name), removed: 0 }),
+  contents: (answer) => ({ names: answer.changed, removed: 0 }),
 };
 
 /** grpc-js frames Buffers only. The bytes are not copied. */

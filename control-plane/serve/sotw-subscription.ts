@@ -25,6 +25,8 @@ export interface SotwAnswer {
   readonly nonce: string;
   readonly version: string;
   readonly resources: readonly GeneratedResource[];
+  /** Names of those that the client did not have as they are. */
+  readonly changed: readonly string[];
 }
 
 type Content = ReadonlyMap<string, GeneratedResource>;
@@ -47,6 +49,8 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   #inFlight: Sent | null = null;
   /** What the client has: all of a whole type, or the union of what came by name. */
   #has = new Map<string, GeneratedResource>();
+  /** Names to send again although they are on their way: their ack does not count. */
+  readonly #again = new Set<string>();
   /** Of a whole type the version of everything; by name the version that a client brought from an earlier stream. */
   #hasVersion = '';
   #nackedVersion = '';
@@ -92,7 +96,10 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   }
 
   resend(names: readonly string[]): void {
-    for (const name of names) this.#has.delete(name);
+    for (const name of names) {
+      this.#has.delete(name);
+      if (this.#inFlight?.resources.has(name) === true) this.#again.add(name);
+    }
     this.#quietAt.clear();
   }
 
@@ -125,7 +132,8 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     }
     this.#hasVersion = sent.version;
     if (this.#isWhole) this.#has = new Map(sent.resources);
-    else for (const [name, resource] of sent.resources) this.#has.set(name, resource);
+    else for (const [name, resource] of sent.resources) if (!this.#again.has(name)) this.#has.set(name, resource);
+    this.#again.clear();
     return { kind: 'ack', nonce: sent.nonce };
   }
 
@@ -162,7 +170,9 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     const version = this.#versionOf(now);
     const isKnown = version === this.#hasVersion || version === this.#nackedVersion;
     if (isKnown && !this.#owesAnswer) return null;
-    return { nonce, version, resources: [...now.values()] };
+    const resources = [...now.values()];
+    const changed = resources.filter((resource) => resource.version !== this.#has.get(resource.name)?.version);
+    return { nonce, version, resources, changed: changed.map(({ name }) => name) };
   }
 
   #nextByName(phase: Phase, content: Content, nonce: string): SotwAnswer | null {
@@ -179,7 +189,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
       bytes += resource.message.length + name.length;
       if (bytes >= RESPONSE_BYTES) break;
     }
-    return resources.length === 0 ? null : { nonce, version, resources };
+    return resources.length === 0 ? null : { nonce, version, resources, changed: resources.map(({ name }) => name) };
   }
 
   /** One word for all of it: names asked for, and versions. */

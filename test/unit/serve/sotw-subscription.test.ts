@@ -160,3 +160,14 @@ t.test('a request with an old nonce is stale', async (t) => {
   talk.ask([]);
   t.same(talk.ask([], { nonce: 'old' }), { kind: 'stale' });
 });
+
+t.test('endpoints that are to be sent again while on their way are sent again', async (t) => {
+  const talk = new Conversation(TYPE.endpoints, { A: 1 });
+  talk.ask(['A']);
+  const answer = talk.subscription.next('update', talk.provider.lookup(TYPE.endpoints), 'n1');
+  talk.last = answer;
+  talk.subscription.resend(['A']);
+  talk.ask(['A']);
+  t.same(talk.said(['A']), ['A@v1']);
+  t.same(talk.said(['A']), []);
+});

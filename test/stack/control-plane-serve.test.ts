@@ -1,0 +1,345 @@
+/**
+ * The gRPC port with real sockets and real TLS: who gets in, what is said in which order, what one client can do to others.
+ */
+import { Metadata, status } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
+import { X509Certificate, randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers';
+import t from 'tap';
+import { DeltaDiscoveryRequest } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
+import { IstioCertificateServiceClient } from '#api/generated/istio/v1/auth/ca.ts';
+import type { IstioCertificateResponse } from '#api/generated/istio/v1/auth/ca.ts';
+import { TYPE } from '#api/names.ts';
+import { systemClock } from '#base/clock.ts';
+import { Authority, createIssuer, createRoot } from '../../control-plane/identity/authority.ts';
+import { FolderTokens } from '../../control-plane/identity/tokens.ts';
+import { proofOfIdentity } from '../../control-plane/serve/authentication.ts';
+import { Clients } from '../../control-plane/serve/clients.ts';
+import { OptionalClientCertificate } from '../../control-plane/serve/credentials.ts';
+import type { ServeObserver } from '../../control-plane/serve/observer.ts';
+import { serve } from '../../control-plane/serve/server.ts';
+import {
+  CHANNEL_OPTIONS,
+  DeltaStream,
+  SotwStream,
+  channelOf,
+  credentialsOf,
+  metadataOf,
+} from '../support/ads-client.ts';
+import type { Proof } from '../support/ads-client.ts';
+import { FakeProvider } from '../support/fake-provider.ts';
+import { FORGED_ID, ecKey, signingRequest } from '../support/signing-request.ts';
+
+const DAY_MS = 86_400_000;
+const CART = { namespace: 'shop', serviceAccount: 'cart', pod: 'cart-1' };
+const CART_ID = 'spiffe://cluster.local/ns/shop/sa/cart';
+const NODE = { id: 'sidecar~cart-1~shop', userAgentName: 'tulle' };
+
+function newAuthority(trustDomain = 'cluster.local'): Authority {
+  const wall = systemClock.wall();
+  const root = createRoot(trustDomain, wall);
+  const issuer = createIssuer(root, trustDomain, wall);
+  const options = { trustDomain, maxLeafMs: DAY_MS, clock: systemClock };
+  return new Authority({ root, issuer, extraRoots: [] }, options);
+}
+
+/** A key with a certificate of `authority` for `identity`. */
+function leaf(authority: Authority, identity: string): { key: string; chain: string } {
+  const key = ecKey();
+  const issued = authority.issueWorkload(signingRequest({ key }), identity, 0);
+  if (!issued.ok) throw new Error(issued.error);
+  return { key: key.export({ type: 'pkcs8', format: 'pem' }), chain: issued.value.chain.slice(0, 2).join('') };
+}
+
+/** What a test hands over so that things are closed at its end. */
+interface Closes {
+  teardown(close: () => unknown): unknown;
+}
+
+async function playedServer(t: Closes, limit = 100) {
+  const authority = newAuthority();
+  const server = authority.issueServer(['localhost'], ['127.0.0.1'], DAY_MS);
+  const credentials = new OptionalClientCertificate({ ...server, trustPem: authority.trustBundle });
+  const tokens = new FolderTokens(randomBytes(32), systemClock);
+  const clients = new Clients(limit, (run) => void setImmediate(run));
+  const provider = new FakeProvider();
+  const events: string[] = [];
+  const observer: ServeObserver = {
+    connected: (client) => events.push(`+ ${client}`),
+    disconnected: (client, reason) => events.push(`- ${client} ${reason}`),
+    pushed: () => undefined,
+    acked: () => undefined,
+    nacked: (client, _type, reason, names) => events.push(`nack ${client} ${names.join(',')}: ${reason}`),
+    refused: (_peer, reason) => events.push(`refused: ${reason}`),
+  };
+  const authentication = proofOfIdentity(tokens, 'cluster.local');
+  const serving = await serve('127.0.0.1:0', credentials, {
+    provider,
+    clients,
+    authentication,
+    authority,
+    observer,
+    clock: systemClock,
+  });
+  t.teardown(() => serving.close());
+  const proof: Proof = { ca: authority.trustBundle, token: tokens.issue(CART, 60_000) };
+  const open = <T extends { close(): void }>(stream: T): T => {
+    t.teardown(() => stream.close());
+    return stream;
+  };
+  return {
+    authority,
+    tokens,
+    clients,
+    provider,
+    events,
+    proof,
+    address: serving.address,
+    change: (type: Parameters<FakeProvider['set']>[0], name: string, version: number): void => {
+      provider.set(type, name, version);
+      clients.wakeAll();
+    },
+    delta: (by: Proof = proof, node = NODE) => open(new DeltaStream(serving.address, by, node)),
+    sotw: (by: Proof = proof, node = NODE) => open(new SotwStream(serving.address, by, node)),
+  };
+}
+
+/** A codec for messages that are bytes already. */
+function bytes(buffer: Buffer): Buffer {
+  return buffer;
+}
+
+function requestCertificate(
+  address: string,
+  proof: Proof,
+  csr: string,
+  validityDuration = 0n,
+): Promise<IstioCertificateResponse | ServiceError> {
+  const client = new IstioCertificateServiceClient(address, credentialsOf(proof), CHANNEL_OPTIONS);
+  return new Promise((resolve) => {
+    client.createCertificate({ csr, validityDuration }, metadataOf(proof), (error, response) => {
+      client.close();
+      resolve(error ?? response);
+    });
+  });
+}
+
+t.test('only a caller that proves who it is gets in', async (t) => {
+  const { delta, authority, tokens, proof, events } = await playedServer(t);
+  const ca = authority.trustBundle;
+  const other = newAuthority();
+  const foreign = newAuthority('other.domain');
+  const good: Proof[] = [proof, { ca, ...leaf(authority, CART_ID) }];
+  const bad: Proof[] = [
+    { ca },
+    { ca, token: 'x.y.z' },
+    { ca, token: new FolderTokens(randomBytes(32), systemClock).issue(CART, 60_000) },
+    { ca, token: tokens.issue(CART, -1000) },
+    { ca, token: 'x.y.z', ...leaf(authority, CART_ID) },
+    { ca, ...leaf(other, CART_ID) },
+    { ca, ...leaf(foreign, 'spiffe://other.domain/ns/shop/sa/cart') },
+    { ca, ...leaf(authority, 'spiffe://cluster.local/something/else') },
+  ];
+  for (const by of good) {
+    const stream = delta(by);
+    stream.subscribe(TYPE.cluster, 'none');
+    t.equal(await stream.said(), 'cluster: -none');
+  }
+  for (const by of bad) {
+    const stream = delta(by);
+    stream.subscribe(TYPE.cluster, 'none');
+    t.equal((await stream.ended).code, status.UNAUTHENTICATED);
+  }
+  t.equal(events.filter((event) => event.startsWith('refused')).length, bad.length);
+});
+
+t.test('a node that does not agree with the proof is sent away', async (t) => {
+  const { delta } = await playedServer(t);
+  const ids = ['sidecar~cart-1~bank', 'sidecar~cart-2~shop', 'sidecar~cart-1', 'sidecar~cart-1~shop~x', ''];
+  for (const id of ids) {
+    const stream = delta(undefined, { ...NODE, id });
+    stream.subscribe(TYPE.cluster, 'a');
+    t.equal((await stream.ended).code, status.PERMISSION_DENIED, id);
+  }
+});
+
+t.test('what is referred to comes first and goes last, each change once', async (t) => {
+  const { delta, provider, change, clients } = await playedServer(t);
+  for (const type of Object.values(TYPE)) provider.set(type, 'a', 1);
+  const stream = delta();
+  // One write for all, so that they arrive together.
+  for (const type of [TYPE.listener, TYPE.route, TYPE.endpoints, TYPE.cluster, TYPE.secret])
+    stream.subscribe(type, 'a');
+  const first = [];
+  for (let i = 0; i < 5; i++) {
+    first.push(await stream.said());
+    stream.answer();
+  }
+  t.same(first.toSorted(), ['cluster: a', 'endpoints: a', 'listener: a', 'route: a', 'secret: a']);
+  for (const type of [TYPE.listener, TYPE.cluster, TYPE.endpoints]) provider.set(type, 'a', 2);
+  clients.wakeAll();
+  t.same(
+    [await stream.said(), await stream.said(), await stream.said()],
+    ['cluster: a', 'endpoints: a', 'listener: a'],
+  );
+  for (const type of Object.values(TYPE)) provider.set(type, 'a', 0);
+  clients.wakeAll();
+  const last = [];
+  for (let i = 0; i < 5; i++) last.push(await stream.said());
+  t.same(last, ['listener: -a', 'route: -a', 'endpoints: -a', 'cluster: -a', 'secret: -a']);
+  clients.wakeAll();
+  change(TYPE.cluster, 'a', 3);
+  t.equal(await stream.said(), 'cluster: a', 'and nothing in between');
+});
+
+t.test('a client that comes back with its versions is told nothing but the news', async (t) => {
+  const { delta, provider } = await playedServer(t);
+  for (const name of ['a', 'b']) provider.set(TYPE.cluster, name, 1);
+  const before = delta();
+  before.subscribe(TYPE.cluster, 'a', 'b');
+  await before.said();
+  const initialResourceVersions = Object.fromEntries(before.last?.resources.map((r) => [r.name, r.version]) ?? []);
+  before.close();
+  provider.set(TYPE.cluster, 'b', 2);
+  const after = delta();
+  after.ask(TYPE.cluster, { resourceNamesSubscribe: ['a', 'b'], initialResourceVersions });
+  t.equal(await after.said(), 'cluster: b');
+});
+
+t.test('a nack is booked, and neither holds up nor reaches anybody else', async (t) => {
+  const { delta, change, events, clients } = await playedServer(t);
+  change(TYPE.cluster, 'a', 1);
+  const [angry, content] = [delta(), delta()];
+  for (const stream of [angry, content]) {
+    stream.subscribe(TYPE.cluster, 'a', 'b');
+    await stream.said();
+  }
+  content.answer();
+  angry.answer('no such filter');
+  change(TYPE.cluster, 'b', 1);
+  t.same([await angry.said(), await content.said()], ['cluster: b', 'cluster: b']);
+  t.same(
+    events.filter((event) => event.startsWith('nack')),
+    [`nack ${NODE.id} a: no such filter`],
+  );
+  const held = clients.views().map((view) => view.subscriptions[0]?.held.find(({ name }) => name === 'a'));
+  t.same(held, [
+    { name: 'a', sent: null, acked: null, nacked: 'v1' },
+    { name: 'a', sent: 'v1', acked: 'v1', nacked: null },
+  ]);
+});
+
+t.test('a client that does not read costs one response and keeps nobody waiting', async (t) => {
+  const { address, proof, delta, provider, change, clients } = await playedServer(t);
+  const big = Buffer.alloc(500_000);
+  for (let i = 0; i < 20; i++) provider.set(TYPE.cluster, `big-${i}`, 1, big);
+  const channel = channelOf(address, proof);
+  const deaf = channel.deltaAggregatedResources(metadataOf(proof));
+  t.teardown(() => {
+    deaf.cancel();
+    channel.close();
+  });
+  deaf.on('error', () => undefined);
+  deaf.pause();
+  deaf.write(DeltaDiscoveryRequest.fromPartial({ node: { id: 'envoy-1' }, typeUrl: TYPE.cluster }));
+  const quick = delta();
+  quick.subscribe(TYPE.cluster, 'a');
+  await quick.said();
+  for (let version = 1; version <= 20; version++) {
+    change(TYPE.cluster, 'a', version);
+    t.equal(await quick.said(), 'cluster: a');
+    quick.answer();
+  }
+  t.equal(clients.pending, 1, 'the push to the deaf one is still on its way');
+});
+
+t.test('a bad message ends its stream alone', async (t) => {
+  const { address, proof, delta, change } = await playedServer(t);
+  const good = delta();
+  good.subscribe(TYPE.cluster, 'a');
+  await good.said();
+  const channel = channelOf(address, proof);
+  t.teardown(() => channel.close());
+  const send = (message: Buffer): Promise<number> =>
+    new Promise((resolve) => {
+      const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+      const stream = channel.makeBidiStreamRequest(path, bytes, bytes, metadataOf(proof), {});
+      stream.on('error', (error: ServiceError) => resolve(error.code));
+      stream.on('data', () => undefined);
+      stream.write(message);
+    });
+  t.same(
+    [
+      await send(Buffer.from('ffffffff', 'hex')),
+      await send(Buffer.from(DeltaDiscoveryRequest.encode(DeltaDiscoveryRequest.fromPartial({})).finish())),
+      await send(Buffer.alloc(5_000_000)),
+    ],
+    [status.INVALID_ARGUMENT, status.PERMISSION_DENIED, status.RESOURCE_EXHAUSTED],
+  );
+  change(TYPE.cluster, 'a', 1);
+  t.equal(await good.said(), 'cluster: a');
+});
+
+t.test('there is room for a bounded number of clients', async (t) => {
+  const { delta, events } = await playedServer(t, 1);
+  const first = delta();
+  first.subscribe(TYPE.cluster, 'a');
+  await first.said();
+  const second = delta();
+  second.subscribe(TYPE.cluster, 'a');
+  t.equal((await second.ended).code, status.RESOURCE_EXHAUSTED);
+  t.same(events, [`+ ${NODE.id}`]);
+});
+
+t.test('state of the world: all clusters, endpoints by name and again when their cluster warms', async (t) => {
+  const { sotw, change } = await playedServer(t);
+  for (const type of [TYPE.cluster, TYPE.endpoints]) for (const name of ['a', 'b']) change(type, name, 1);
+  const stream = sotw(undefined, { id: 'envoy-1', userAgentName: 'envoy' });
+  stream.ask(TYPE.cluster, {});
+  t.equal(await stream.said(), 'cluster: a v1 b v1');
+  stream.answer();
+  stream.ask(TYPE.endpoints, { resourceNames: ['a', 'b'] });
+  t.equal(await stream.said(), 'endpoints: a v1 b v1');
+  stream.answer(['a', 'b']);
+  change(TYPE.endpoints, 'a', 2);
+  t.equal(await stream.said(), 'endpoints: a v2');
+  stream.answer(['a', 'b']);
+  change(TYPE.cluster, 'b', 2);
+  t.equal(await stream.said(), 'cluster: a v1 b v2');
+  stream.answer();
+  t.equal(await stream.said(), 'endpoints: b v1');
+});
+
+t.test('a certificate says who the caller is, not what its request says', async (t) => {
+  const { address, authority, proof, events } = await playedServer(t);
+  const ca = authority.trustBundle;
+  const csr = signingRequest({ uri: FORGED_ID });
+  const issued = await requestCertificate(address, proof, csr, 3600n);
+  if (!('certChain' in issued)) throw issued;
+  const certificate = new X509Certificate(issued.certChain[0] ?? '');
+  t.equal(certificate.subjectAltName, `URI:${CART_ID}`);
+  t.ok(certificate.validToDate.getTime() - systemClock.wall() <= 3_600_000);
+  const again = await requestCertificate(address, { ca, ...leaf(authority, CART_ID) }, csr);
+  t.ok('certChain' in again, 'a certificate of the mesh is a proof too');
+  const refusals = [
+    await requestCertificate(address, { ca }, csr),
+    await requestCertificate(address, proof, signingRequest({ signer: ecKey() })),
+    await requestCertificate(address, proof, 'x'.repeat(20_000)),
+  ];
+  t.same(
+    refusals.map((refusal) => ('code' in refusal ? refusal.code : 'issued')),
+    [status.UNAUTHENTICATED, status.INVALID_ARGUMENT, status.INVALID_ARGUMENT],
+  );
+  t.equal(events.length, 3);
+});
+
+t.test('a path without slash reaches nothing', async (t) => {
+  const { address, proof } = await playedServer(t);
+  const channel = channelOf(address, proof);
+  t.teardown(() => channel.close());
+  const path = 'istio.v1.auth.IstioCertificateService/CreateCertificate';
+  const code = await new Promise((resolve) => {
+    channel.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), new Metadata(), (error) => resolve(error?.code));
+  });
+  t.not(code, status.OK);
+});
