@@ -82,8 +82,6 @@ function namedValue(maxValueLength: number) {
   );
 }
 
-/** Header names differ without regard to case (RFC 9110 5.1). */
-const byHeaderName = { keys: ['name'], of: (item: { readonly name: string }) => item.name.toLowerCase() };
 const byName = { keys: ['name'], of: (item: { readonly name: string }) => item.name };
 
 /** Path of a match that names none. */
@@ -91,26 +89,34 @@ const ANY_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
 
 export const MATCH = object({
   path: defaulted(withRegex(object(PATH_MEMBERS, PATH_RULES)), ANY_PATH),
-  headers: optional(list(namedValue(4096), { maxItems: MAX_ITEMS, unique: byHeaderName }), []),
+  headers: optional(firstOfEachName(list(namedValue(4096), { maxItems: MAX_ITEMS, unique: byName })), []),
   queryParams: optional(list(namedValue(1024), { maxItems: MAX_ITEMS, unique: byName }), []),
   method: optional(choice(METHODS), ''),
 });
 
+/** Of names that differ in case only the first counts (Gateway API: later ones must be ignored, not refused). */
+function firstOfEachName<T extends { readonly name: string }>(field: Field<readonly T[]>): Field<readonly T[]> {
+  return {
+    schema: field.schema,
+    read(value, path, problems) {
+      const items = field.read(value, path, problems);
+      const names = items?.map(({ name }) => name.toLowerCase()) ?? [];
+      return items?.filter((_, i) => names.indexOf(names[i] ?? '') === i);
+    },
+  };
+}
+
 /** The match of a rule that names none. */
 export const EVERYTHING: ValueOf<typeof MATCH> = { path: ANY_PATH, headers: [], queryParams: [], method: '' };
 
-const HEADERS = list(object({ name: required(headerName), value: required(headerValue) }), {
-  maxItems: MAX_ITEMS,
-  unique: byHeaderName,
-});
+const HEADERS = firstOfEachName(
+  list(object({ name: required(headerName), value: required(headerValue) }), { maxItems: MAX_ITEMS, unique: byName }),
+);
 
 const MODIFIER = object({
   set: optional(HEADERS, []),
   add: optional(HEADERS, []),
-  remove: optional(
-    list(headerName, { maxItems: MAX_ITEMS, unique: { keys: [], of: (name) => name.toLowerCase() } }),
-    [],
-  ),
+  remove: optional(list(headerName, { maxItems: MAX_ITEMS, unique: { keys: [], of: (name) => name } }), []),
 });
 
 /** The body that each type of filter needs. */

@@ -1,6 +1,6 @@
 /** The pod template that Deployment and Pod share, as far as running and meshing it need it. Other fields of a pod are not looked at. */
 import { choice, type Field, integer, MAX_INT32, string, type ValueOf } from './field.ts';
-import { list, optional, part, required, type Rule } from './structure.ts';
+import { list, optional, part, required, type Check } from './structure.ts';
 import { dnsLabel, dnsSubdomain, labels, annotations, portName, portNumber, portNumberOrName } from './text-forms.ts';
 
 export interface EnvVar {
@@ -91,8 +91,7 @@ const PROBE_MEMBERS = {
 };
 type RawProbe = ValueOf<ReturnType<typeof part<typeof PROBE_MEMBERS>>>;
 
-const ONE_HANDLER: Rule<RawProbe> = {
-  rule: '[has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec)].exists_one(x, x)',
+const ONE_HANDLER: Check<RawProbe> = {
   message: 'must have exactly one of httpGet, tcpSocket, grpc or exec',
   holds: ({ httpGet, tcpSocket, grpc, exec }) =>
     [httpGet, tcpSocket, grpc, exec].filter((h) => h !== null).length === 1,
@@ -117,7 +116,7 @@ export const POD_SPEC_MEMBERS = {
     list(CONTAINER, { minItems: 1, maxItems: MAX_CONTAINERS, unique: { keys: ['name'], of: (c) => c.name } }),
   ),
 };
-export type RawPodSpec = ValueOf<ReturnType<typeof part<typeof POD_SPEC_MEMBERS>>>;
+type RawPodSpec = ValueOf<ReturnType<typeof part<typeof POD_SPEC_MEMBERS>>>;
 
 /** `spec.template` of a workload. */
 export const POD_TEMPLATE = part({

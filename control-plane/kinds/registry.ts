@@ -38,7 +38,7 @@ export type Outcome =
   | { readonly outcome: 'refused'; readonly kind: Kind | null };
 
 /** The apiVersion in which a kind is read. */
-export function apiVersionOf(kind: Kind): string {
+function apiVersionOf(kind: Kind): string {
   const { group, version } = READERS[kind];
   return group === '' ? version : `${group}/${version}`;
 }

@@ -1,7 +1,7 @@
 /** Service (core/v1), as far as traffic is concerned. */
 import { choice, string, type ValueOf } from './field.ts';
 import { envelope, type ParseContext, readObject } from './object.ts';
-import { list, optional, part, required, type Rule } from './structure.ts';
+import { list, optional, part, required, type Check } from './structure.ts';
 import { appProtocol, dnsLabel, dnsLabel1035, ipAddress, labels, portNumber, portNumberOrName } from './text-forms.ts';
 import type { KubeObject } from './meta.ts';
 
@@ -54,21 +54,18 @@ const SPEC_MEMBERS = {
 type RawSpec = ValueOf<ReturnType<typeof part<typeof SPEC_MEMBERS>>>;
 
 /** What the API server's own validation of Services refuses. */
-const SPEC_RULES: readonly Rule<RawSpec>[] = [
+const SPEC_CHECKS: readonly Check<RawSpec>[] = [
   {
-    rule: "self.type == 'ExternalName' || self.clusterIP == 'None' || size(self.ports) > 0",
     message: 'needs at least one port',
     at: 'ports',
     holds: (spec) => spec.type === 'ExternalName' || isHeadless(spec) || spec.ports.length > 0,
   },
   {
-    rule: 'size(self.ports) < 2 || self.ports.all(p, has(p.name))',
     message: 'each port needs a name when there are several',
     at: 'ports',
     holds: ({ ports }) => ports.length < 2 || ports.every((p) => p.name !== ''),
   },
   {
-    rule: 'self.ports.all(p, !has(p.name) || self.ports.exists_one(q, has(q.name) && q.name == p.name))',
     message: 'two ports have the same name',
     at: 'ports',
     holds: ({ ports }) => {
@@ -77,14 +74,13 @@ const SPEC_RULES: readonly Rule<RawSpec>[] = [
     },
   },
   {
-    rule: 'self.ports.all(p, self.ports.exists_one(q, q.port == p.port && q.protocol == p.protocol))',
     message: 'two ports have the same number and protocol',
     at: 'ports',
     holds: ({ ports }) => new Set(ports.map((p) => `${p.port}/${p.protocol}`)).size === ports.length,
   },
 ];
 
-const SERVICE = part({ ...envelope(dnsLabel1035), spec: required(part(SPEC_MEMBERS, SPEC_RULES)) });
+const SERVICE = part({ ...envelope(dnsLabel1035), spec: required(part(SPEC_MEMBERS, SPEC_CHECKS)) });
 
 /** An address, `None` for a headless Service, or empty. */
 function choiceOrAddress() {

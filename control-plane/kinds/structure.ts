@@ -19,15 +19,18 @@ export interface Member<T> {
 type Members = Readonly<Record<string, Member<unknown>>>;
 type Values<M extends Members> = { readonly [K in keyof M]: M[K] extends Member<infer T> ? T : never };
 
-/** A rule between fields: in CEL for the API server and in code for us; a test holds the two together. */
-export interface Rule<T> {
-  /** CEL over `self`. */
-  readonly rule: string;
+/** A rule between fields. */
+export interface Check<T> {
   /** What is wrong, in a sentence without final stop. */
   readonly message: string;
   readonly holds: (value: T) => boolean;
   /** The member the problem is shown at; the object itself when not given. */
   readonly at?: string;
+}
+
+/** A rule that stands in the schema too, in CEL over `self`; a test holds the two together. */
+export interface Rule<T> extends Check<T> {
+  readonly rule: string;
 }
 
 export function required<T>(field: Field<T>, description = ''): Member<T> {
@@ -68,14 +71,14 @@ export function object<M extends Members>(members: M, rules: readonly Rule<Value
   };
 }
 
-/** Lenient: see the head of this file. */
-export function part<M extends Members>(members: M, rules: readonly Rule<Values<M>>[] = []): Field<Values<M>> {
+/** Lenient: see the head of this file. Its rules are those of Kubernetes itself, so no schema of ours has them. */
+export function part<M extends Members>(members: M, checks: readonly Check<Values<M>>[] = []): Field<Values<M>> {
   return {
-    schema: objectSchema(members, rules),
+    schema: objectSchema(members, []),
     read(value, path, problems) {
       if (!isObject(value, path, problems)) return undefined;
       const values = readMembers(members, value, path, problems);
-      return values !== undefined && obeys(values, rules, path, problems) ? values : undefined;
+      return values !== undefined && obeys(values, checks, path, problems) ? values : undefined;
     },
   };
 }
@@ -143,7 +146,7 @@ function readMembers<M extends Members>(
   return refused ? undefined : (values as Values<M>);
 }
 
-function obeys<T>(value: T, rules: readonly Rule<T>[], path: string, problems: Problems): boolean {
+function obeys<T>(value: T, rules: readonly Check<T>[], path: string, problems: Problems): boolean {
   const broken = rules.filter((rule) => !rule.holds(value));
   for (const { message, at } of broken) problems.add(at === undefined ? path : memberPath(path, at), message);
   return broken.length === 0;

@@ -12,7 +12,7 @@ import type { AnyObject } from './world.ts';
 import { readYaml, type WrittenObject } from './yaml-documents.ts';
 
 /** `TrafficPolicy shop/reviews`: the name of an object among all. */
-export function objectId(kind: Kind, key: string): string {
+function objectId(kind: Kind, key: string): string {
   return `${kind} ${key}`;
 }
 

@@ -8,7 +8,7 @@ import { isRecord } from '../kinds/structure.ts';
 import { parseTree, type SyntaxTree, YamlPlaces } from './yaml-places.ts';
 
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;
-export const MAX_OBJECTS_IN_FILE = 10_000;
+const MAX_OBJECTS_IN_FILE = 10_000;
 /** How often aliases may be followed in a document (`maxAliasCount` of the yaml package). */
 const MAX_ALIASES = 100;
 const MAX_DEPTH = 100;

@@ -117,6 +117,20 @@ t.test('what is not given has the defaults of Gateway API', async (t) => {
   t.match(parent, { group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace: '', port: null });
 });
 
+t.test('of header names that differ in case only the first counts', async (t) => {
+  const headers = [
+    { name: 'X-User', value: 'jo' },
+    { name: 'x-user', value: 'al' },
+  ];
+  const modifier = { type: 'RequestHeaderModifier', requestHeaderModifier: { set: headers, remove: ['a', 'A'] } };
+  const { object } = reading(parseHttpRoute, withRule({ matches: [{ headers }], filters: [modifier] }));
+  t.match(object?.spec.rules[0], {
+    matches: [{ headers: [{ name: 'X-User', value: 'jo' }] }],
+    filters: [{ modifier: { set: [{ name: 'X-User', value: 'jo' }], remove: ['a', 'A'] } }],
+  });
+  t.equal(object?.spec.rules[0]?.matches[0]?.headers.length, 1);
+});
+
 t.test('paths are held to the rules of HTTPPathMatch', async (t) => {
   const bad = ['a', '//', '/a/./b', '/a/../b', '/a%2fb', '/a%2Fb', '/a#b', '/a/..', '/a/.', '/a b', '/%zz', ''];
   t.same(
@@ -195,7 +209,7 @@ t.test('other mistakes are told with path and reason', async (t) => {
       lines(
         withMatch({
           headers: [
-            { name: 'A', value: 'v' },
+            { name: 'a', value: 'v' },
             { name: 'a', value: 'w' },
           ],
         }),
