@@ -1,0 +1,168 @@
+/**
+ * Envoy as the judge of what we generate: it must take every resource without a NACK, and route by them.
+ * Skips, and says so, where there is no Envoy.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import t from 'tap';
+import { request } from 'undici';
+import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
+import { TYPE, type ResourceType } from '#api/names.ts';
+import { compile } from '../../control-plane/compile/compile.ts';
+import { DEFAULT_COMPILE_OPTIONS } from '../../control-plane/compile/compiled.ts';
+import type { Client } from '../../control-plane/generate/client.ts';
+import { socketAddress } from '../../control-plane/generate/messages.ts';
+import { generateResource, listNames } from '../../control-plane/generate/resources.ts';
+import { DeltaAdsServer, type Served } from '../support/delta-ads-server.ts';
+import { worldOf } from '../support/manifests.ts';
+import { findTool } from '../support/tools.ts';
+
+const envoy = findTool('envoy');
+const skip = envoy === null ? 'no envoy in $ENVOY, .tulle/tools or PATH (npm run tools brings it)' : false;
+
+function manifests(port: number): string {
+  return `
+apiVersion: v1
+kind: Service
+metadata: { name: echo, namespace: shop }
+spec: { clusterIPs: [10.96.0.10, 10.96.0.11], selector: { app: echo }, ports: [{ name: http, port: 80, targetPort: ${port} }, { name: raw, port: 81, targetPort: ${port} }, { name: tcp, port: 82, targetPort: ${port} }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: echo, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: echo, port: 80 }]
+  rules:
+    - matches: [{ path: { value: /works } }]
+      filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-Set, value: 100% }], remove: [X-Gone] } }]
+      backendRefs: [{ name: echo, port: 80 }]
+      timeouts: { request: 5s, backendRequest: 2s }
+    - matches: [{ path: { value: /broken } }]
+      backendRefs: [{ name: nobody, port: 80 }]
+    - matches: [{ path: { type: RegularExpression, value: "/half/[a-z]+" }, method: GET, headers: [{ name: X-A, value: a }], queryParams: [{ name: q, type: RegularExpression, value: "[0-9]+" }] }]
+      backendRefs: [{ name: echo, port: 80 }, { name: nobody, port: 80 }]
+---
+apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: echo, namespace: shop }
+spec:
+  targetRefs: [{ group: "", kind: Service, name: echo }]
+  timeouts: { request: 10s, perTry: 2s, idle: 5m, connect: 250ms }
+  retries: { attempts: 3, on: [connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status], statuses: [503], backoff: { base: 50ms, max: 1s } }
+  loadBalancer: { policy: Random }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: plain, namespace: shop }
+spec: { selector: { app: echo }, ports: [{ port: 8000, targetPort: ${port} }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: echo-1, namespace: shop, labels: { app: echo, topology.kubernetes.io/zone: z1 }, annotations: { tulle.dev/inject: enabled } }
+spec: { containers: [{ name: app, image: echo }] }
+status: { phase: Running, podIP: 127.0.0.1, conditions: [{ type: Ready, status: "True" }] }
+`;
+}
+
+function bootstrap(xdsPort: number): string {
+  const endpoint = { address: { socket_address: { address: '127.0.0.1', port_value: xdsPort } } };
+  const http2 = {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  };
+  const ads = { ads: {}, resource_api_version: 'V3' };
+  return JSON.stringify({
+    node: { id: 'envoy', cluster: 'test' },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
+      },
+      lds_config: ads,
+      cds_config: ads,
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: 'xds',
+          type: 'STATIC',
+          typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': http2 },
+          load_assignment: { cluster_name: 'xds', endpoints: [{ lb_endpoints: [{ endpoint }] }] },
+        },
+      ],
+    },
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The listener `outbound` at another port than 15001, so that the test can run anywhere. */
+function atPort(served: Served, port: number): Served {
+  const listener = Listener.decode(served.message);
+  return { ...served, message: Listener.encode({ ...listener, address: socketAddress('127.0.0.1', port) }).finish() };
+}
+
+t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 }, async (t) => {
+  const app = createServer((req, res) => {
+    res.end(JSON.stringify({ path: req.url, set: req.headers['x-set'] ?? '', gone: req.headers['x-gone'] ?? '' }));
+  }).listen(0, '127.0.0.1');
+  await once(app, 'listening');
+  t.teardown(() => app.close());
+
+  const { mesh, conditions } = compile(
+    worldOf(manifests((app.address() as AddressInfo).port)),
+    DEFAULT_COMPILE_OPTIONS,
+  );
+  t.equal(conditions.size, 2);
+  const client: Client = { namespace: 'shop', workload: null, dialect: 'envoy' };
+  const port = await freePort();
+  const ads = new DeltaAdsServer({
+    resource: (type: ResourceType, name: string) => {
+      const made = generateResource(mesh, client, type, name, '');
+      return made !== null && type === TYPE.listener && name === 'outbound' ? atPort(made, port) : made;
+    },
+    names: (type) => listNames(mesh, client, type),
+  });
+  const xdsPort = await ads.listen();
+  t.teardown(() => ads.close());
+
+  const args = ['--config-yaml', bootstrap(xdsPort), '--use-dynamic-base-id', '--concurrency', '1', '-l', 'warning'];
+  const child = spawn(envoy ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const types = [TYPE.cluster, TYPE.endpoints, TYPE.listener, TYPE.route];
+  const ended = once(child, 'exit').then(() => log);
+  const died = await Promise.race([Promise.all(types.map((type) => ads.answered(type))).then(() => ''), ended]);
+  t.equal(died, '');
+  t.same({ nacks: ads.nacks, acked: types.every((type) => ads.acked.has(type)) }, { nacks: [], acked: true });
+
+  const get = async (path: string, host: string, headers: Record<string, string> = {}): Promise<[number, string]> => {
+    const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`, { headers: { ...headers, host } });
+    return [statusCode, await body.text()];
+  };
+  t.same(await get('/works/a', 'echo.shop.svc.cluster.local:80', { 'x-gone': 'here' }), [
+    200,
+    JSON.stringify({ path: '/works/a', set: '100%', gone: '' }),
+  ]);
+  t.same((await get('/', 'plain:8000'))[0], 200, 'a Service without route, by its short name');
+  t.same((await get('/worksnot', 'echo'))[0], 404, 'a prefix means whole segments');
+  t.match(await get('/broken', 'echo.shop'), [500, /Service shop\/nobody does not exist/]);
+  const half = new Set<number>();
+  for (let i = 0; i < 40; i++) half.add((await get('/half/way?q=1', 'echo', { 'x-a': 'a' }))[0]);
+  t.same(
+    [half.size, half.has(200), half.has(500)],
+    [2, true, true],
+    'the share of a backend that is not there is answered 500',
+  );
+});
