@@ -74,12 +74,13 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     }
     this.#action = action;
     const choice = chooseCluster(route, this.#context.random);
-    const cluster = choice === null ? undefined : clusters.get(choice.cluster);
+    if (choice === null) {
+      this.fail('unavailable-destination', 'every backend of the route has weight 0');
+      return;
+    }
+    const cluster = clusters.get(choice.cluster);
     if (cluster === undefined) {
-      this.fail(
-        'no-cluster',
-        choice === null ? 'all backends have weight 0' : `cluster ${choice.cluster} is not known`,
-      );
+      this.fail('no-cluster', `cluster ${choice.cluster} is not known`);
       return;
     }
     this.#choice = choice;
@@ -91,6 +92,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (this.#phase === 'done') return;
     const failure: Failure = { kind, side, sent, detail };
     this.exchange.failure = failure;
+    if (kind === 'request-timeout') this.#observeSilence();
     this.#releaseUpstream();
     if (this.#answering) {
       // The head went down already: a clean end would make a cut-off answer look whole.
@@ -123,6 +125,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
 
   onDownstreamReset(detail: string): void {
     if (this.#phase === 'done') return;
+    this.#observeSilence();
     this.exchange.failure = { kind: 'downstream-reset', side: 'downstream', sent: 'nothing', detail };
     this.#releaseUpstream();
     this.#finish();
@@ -326,6 +329,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
 
   #tryTimedOut(): void {
     this.#due.tryMs = NEVER;
+    this.#observeSilence();
     const failure: Failure = {
       kind: 'per-try-timeout',
       side: 'local',
@@ -334,6 +338,14 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     };
     if (this.#answering || this.#retry({ kind: 'failure', failure })) return;
     this.fail(failure.kind, failure.detail, failure.side, failure.sent);
+  }
+
+  /** An endpoint that says nothing must not look idle and fast: the silence counts as an answer that took so long. */
+  #observeSilence(): void {
+    const { endpoint } = this.exchange;
+    if (endpoint === null || this.#answering) return;
+    const now = this.#context.clock.now();
+    endpoint.latency.observe(now - this.#attemptStartMs, now);
   }
 
   #waitOver(): void {

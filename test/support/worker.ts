@@ -46,7 +46,11 @@ export function endpoint(port: number, more: Partial<EndpointConfig> = {}): Endp
   };
 }
 
-export function cluster(name: string, endpoints: readonly EndpointConfig[], more: Partial<ClusterConfig> = {}): ClusterConfig {
+export function cluster(
+  name: string,
+  endpoints: readonly EndpointConfig[],
+  more: Partial<ClusterConfig> = {},
+): ClusterConfig {
   return {
     name,
     discovery: 'eds',
@@ -61,7 +65,11 @@ export function cluster(name: string, endpoints: readonly EndpointConfig[], more
   };
 }
 
-export function route(clusterName: string, more: Partial<ForwardConfig> = {}, base: Partial<RouteConfig> = {}): RouteConfig {
+export function route(
+  clusterName: string,
+  more: Partial<ForwardConfig> = {},
+  base: Partial<RouteConfig> = {},
+): RouteConfig {
   return {
     name: 'default',
     path: { kind: 'prefix', value: '/' },
@@ -112,9 +120,20 @@ export function tcpListener(name: string): ListenerConfig {
 /** The `inbound` listener for one port of the application. */
 export function inboundListener(port: number, mode: 'PERMISSIVE' | 'STRICT'): ListenerConfig {
   const name = inboundCluster(port);
-  const network = { kind: 'http', statPrefix: name, routes: table(name, [route(name, { retry: null })]), fallbackCluster: '' } as const;
+  const network = {
+    kind: 'http',
+    statPrefix: name,
+    routes: table(name, [route(name, { retry: null })]),
+    fallbackCluster: '',
+  } as const;
   const tls: FilterChainConfig = { name: `${name}-tls`, destinationPort: port, transport: 'tls', mtls: true, network };
-  const raw: FilterChainConfig = { name: `${name}-raw`, destinationPort: port, transport: 'raw_buffer', mtls: false, network };
+  const raw: FilterChainConfig = {
+    name: `${name}-raw`,
+    destinationPort: port,
+    transport: 'raw_buffer',
+    mtls: false,
+    network,
+  };
   const chains = mode === 'STRICT' ? [tls] : [tls, raw];
   return { name: 'inbound', direction: 'inbound', address: '0.0.0.0', port: 15006, chains, service: null };
 }
@@ -132,7 +151,11 @@ export function change(parts: Partial<SnapshotChange>): SnapshotChange {
 }
 
 /** Listener, routes and cluster of one destination, and that it is ready. */
-export function destination(name: string, clusterConfig: ClusterConfig, routes?: readonly RouteConfig[]): SnapshotChange {
+export function destination(
+  name: string,
+  clusterConfig: ClusterConfig,
+  routes?: readonly RouteConfig[],
+): SnapshotChange {
   return change({
     clusters: new Map([[clusterConfig.name, clusterConfig]]),
     routes: new Map([[name, table(name, routes ?? [route(clusterConfig.name)])]]),
@@ -196,7 +219,10 @@ export async function startWorker(
     if (message.kind === 'want') {
       const answer = answers.get(message.destination);
       if (answer === 'unknown') {
-        worker.receive({ kind: 'change', change: change({ destinations: new Map([[message.destination, 'unknown']]) }) });
+        worker.receive({
+          kind: 'change',
+          change: change({ destinations: new Map([[message.destination, 'unknown']]) }),
+        });
       } else if (answer !== undefined) worker.receive({ kind: 'change', change: answer });
     }
     for (const watcher of watchers) watcher();

@@ -1,0 +1,227 @@
+/**
+ * Two workers and an application: mutual TLS between them, who may connect, what the application learns of its client,
+ * what the client's side learns when the application is gone, and how both end.
+ */
+import { connect } from 'node:tls';
+import t, { type Test } from 'tap';
+import { inboundCluster } from '#api/names.ts';
+import { renderPrometheus } from '../../../proxy/telemetry/prometheus.ts';
+import { TestAuthority } from '../../support/identities.ts';
+import { answering, okResponse, openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
+import {
+  change,
+  cluster,
+  destination,
+  endpoint,
+  inboundListener,
+  startWorker,
+  type TestWorker,
+} from '../../support/worker.ts';
+
+const authority = new TestAuthority();
+const POD_ADDRESS = '127.0.0.2';
+
+interface Mesh {
+  readonly app: RawUpstream;
+  readonly client: TestWorker;
+  readonly server: TestWorker;
+  connect(): Promise<Wire>;
+}
+
+async function mesh(
+  t: Test,
+  mode: 'PERMISSIVE' | 'STRICT',
+  onConnection: (wire: Wire) => void,
+  expected = 'echo',
+): Promise<Mesh> {
+  const app = await rawUpstream(onConnection);
+  const server = await startWorker({
+    outbound: null,
+    podAddresses: [POD_ADDRESS],
+    pod: { namespace: 'default', name: 'echo-1', owner: 'echo', serviceAccount: 'echo' },
+  });
+  server.worker.receive({ kind: 'identity', identity: authority.identity('echo') });
+  const name = inboundCluster(app.port);
+  server.apply(
+    change({
+      trust: authority.trust,
+      clusters: new Map([[name, cluster(name, [endpoint(app.port)], { discovery: 'static' })]]),
+      listeners: new Map([['inbound', inboundListener(app.port, mode)]]),
+    }),
+  );
+  await server.port('inbound');
+  const meshed = endpoint(app.port, { address: POD_ADDRESS, mtls: true, identity: authority.spiffeId(expected) });
+  const client = await startWorker(
+    { explicitListens: [{ name: 'echo:80', address: '127.0.0.1', port: 0 }] },
+    new Map([['echo:80', destination('echo:80', cluster('echo:80', [meshed]))]]),
+  );
+  client.worker.receive({ kind: 'identity', identity: authority.identity('client') });
+  client.apply(change({ trust: authority.trust }));
+  const wires: Wire[] = [];
+  t.teardown(async () => {
+    for (const wire of wires) wire.socket.destroy();
+    app.close();
+    await client.close();
+    await server.close();
+  });
+  return {
+    app,
+    client,
+    server,
+    connect: async () => {
+      const wire = await openWire(await client.port('echo:80'));
+      wires.push(wire);
+      return wire;
+    },
+  };
+}
+
+t.test('the application learns its client from the certificate, never from the request', async (t) => {
+  const m = await mesh(
+    t,
+    'STRICT',
+    answering(() => okResponse('hi')),
+  );
+  const wire = await m.connect();
+  wire.write(
+    'GET / HTTP/1.1\r\nHost: echo\r\nX-Forwarded-Client-Cert: URI=spiffe://evil\r\nX_Forwarded_Client_Cert: 1\r\n\r\n',
+  );
+  await wire.includes('hi');
+  const seen = m.app.connections[0]?.text ?? '';
+  const own = authority.spiffeId('echo');
+  const peer = authority.spiffeId('client');
+  t.match(seen, new RegExp(`x-forwarded-client-cert: By=${own};URI=${peer}\r\n`));
+  t.notMatch(seen, /evil|x_forwarded/i);
+  t.match(seen, /traceparent: 00-/);
+  t.match(
+    renderPrometheus(m.server.registry),
+    new RegExp(`direction="inbound".*connection_security="mutual_tls",peer="${peer}"`),
+  );
+});
+
+t.test('a peer with another identity than the one named gets no request', async (t) => {
+  const m = await mesh(
+    t,
+    'STRICT',
+    answering(() => okResponse('hi')),
+    'admin',
+  );
+  const wire = await m.connect();
+  wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  t.match(await wire.includes('tulle-reason'), /^HTTP\/1\.1 503[^]*tulle-reason: tls-failure/);
+  t.equal(m.app.connections.length, 0);
+});
+
+t.test('STRICT lets no plaintext in, PERMISSIVE does, without an identity', async (t) => {
+  const strict = await mesh(
+    t,
+    'STRICT',
+    answering(() => okResponse('hi')),
+  );
+  const refused = await openWire(strict.app.port, POD_ADDRESS);
+  refused.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  t.notMatch(await refused.closed(), /HTTP\/1\.1 200/);
+  t.equal(strict.app.connections.length, 0);
+  const permissive = await mesh(
+    t,
+    'PERMISSIVE',
+    answering(() => okResponse('hi')),
+  );
+  const plain = await openWire(permissive.app.port, POD_ADDRESS);
+  plain.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  await plain.includes('hi');
+  t.notMatch(permissive.app.connections[0]?.text ?? '', /x-forwarded-client-cert/);
+  plain.socket.destroy();
+});
+
+t.test('certificates of strangers are refused: another authority, no certificate, another trust domain', async (t) => {
+  const m = await mesh(
+    t,
+    'PERMISSIVE',
+    answering(() => okResponse('hi')),
+  );
+  const stranger = new TestAuthority().identity('client');
+  const foreign = new TestAuthority('other.example').identity('client');
+  for (const identity of [stranger, foreign, null]) {
+    const socket = connect({
+      host: POD_ADDRESS,
+      port: m.app.port,
+      rejectUnauthorized: false,
+      ...(identity === null ? {} : { cert: identity.certChainPem, key: identity.privateKeyPem }),
+    });
+    let received = '';
+    socket.on('data', (chunk: Buffer) => (received += chunk.latin1Slice()));
+    socket.on('error', () => undefined);
+    socket.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+    await new Promise((resolve) => socket.once('close', resolve));
+    t.equal(received, '');
+  }
+  t.equal(m.app.connections.length, 0);
+  t.match(renderPrometheus(m.server.registry), /tulle_handshakes_refused_total\{reason="handshake"\} 3/);
+});
+
+t.test('an application that is gone is told by its sidecar as a request that may be tried elsewhere', async (t) => {
+  const m = await mesh(t, 'STRICT', () => undefined);
+  m.app.close();
+  const wire = await m.connect();
+  wire.write('POST / HTTP/1.1\r\nHost: echo\r\nContent-Length: 0\r\n\r\n');
+  t.match(await wire.includes('tulle-reason'), /^HTTP\/1\.1 503[^]*tulle-reason: connect-failure/);
+  t.match(renderPrometheus(m.client.registry), /tulle_retries_total\{[^}]*\} 2/);
+});
+
+t.test('an application cannot speak in the name of the sidecar', async (t) => {
+  const m = await mesh(
+    t,
+    'STRICT',
+    answering(() => okResponse('x', 'Tulle-Reason: connect-failure\r\n')),
+  );
+  const wire = await m.connect();
+  wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  t.notMatch(await wire.until((text) => text.endsWith('\r\n\r\nx')), /tulle-reason/);
+});
+
+t.test('new certificates are in force for the next connection, standing ones go on', async (t) => {
+  const m = await mesh(
+    t,
+    'STRICT',
+    answering(() => okResponse('hi')),
+  );
+  const wire = await m.connect();
+  wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  await wire.includes('hi');
+  m.server.worker.receive({ kind: 'identity', identity: authority.identity('echo') });
+  m.client.worker.receive({ kind: 'identity', identity: authority.identity('client') });
+  wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  await wire.until((text) => text.split('hi').length === 3);
+  t.equal(m.app.connections.length, 1);
+});
+
+t.test('a draining side finishes what is under way, says close, and takes no more', async (t) => {
+  const waiting: Wire[] = [];
+  const m = await mesh(t, 'STRICT', (wire) => waiting.push(wire));
+  const wire = await m.connect();
+  wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  while (waiting.length === 0 || !(waiting[0]?.text.includes('\r\n\r\n') ?? false)) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  m.server.worker.receive({ kind: 'drain', direction: 'inbound', deadlineMs: 5000 });
+  m.client.worker.receive({ kind: 'drain', direction: 'outbound', deadlineMs: 5000 });
+  t.notOk(m.server.messages.some((message) => message.kind === 'drained'));
+  waiting[0]?.write(okResponse('last'));
+  const text = await wire.closed();
+  t.match(text, /^HTTP\/1\.1 200 [^]*connection: close[^]*last$/);
+  await m.server.message((message) => message.kind === 'drained' && message.direction === 'inbound');
+  await m.client.message((message) => message.kind === 'drained' && message.direction === 'outbound');
+  await t.rejects(openWire(m.app.port, POD_ADDRESS));
+});
+
+t.test('a drain that takes too long is ended at its deadline', async (t) => {
+  const m = await mesh(t, 'STRICT', () => undefined);
+  const wire = await m.connect();
+  wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+  await m.client.message((message) => message.kind === 'want');
+  m.client.worker.receive({ kind: 'drain', direction: 'outbound', deadlineMs: 50 });
+  await m.client.message((message) => message.kind === 'drained');
+  await wire.closed();
+  t.pass('the connection was closed');
+});
