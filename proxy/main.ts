@@ -7,6 +7,7 @@ import { systemClock } from '#base/clock.ts';
 import { createLogger, type Logger } from '#base/log.ts';
 import { formatProblems } from '#base/problems.ts';
 import { systemRandom } from '#base/random.ts';
+import { runCapture } from './capture/main.ts';
 import { readSettings, settingsHelp, type Settings } from './settings.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { MetricRegistry } from './telemetry/metrics.ts';
@@ -87,4 +88,10 @@ function awaitSignals(onFirst: () => void): void {
   }
 }
 
-void runSidecar(process.argv.slice(2)).then((code) => process.exit(code));
+/** `capture ...` is a command of its own: the image's init container writes the rules that lead traffic to the sidecar. */
+function main([first, ...rest]: readonly string[]): Promise<number> {
+  if (first === 'capture') return runCapture(rest, (line) => void process.stdout.write(`${line}\n`));
+  return runSidecar(first === undefined ? [] : [first, ...rest]);
+}
+
+void main(process.argv.slice(2)).then((code) => process.exit(code));
