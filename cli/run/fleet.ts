@@ -83,10 +83,11 @@ export class Fleet {
   }
 
   async #compare(): Promise<void> {
-    const wanted = new Map(this.#wanted());
-    for (const [key, deployment] of wanted) await this.#follow(key, deployment);
+    for (const [key, deployment] of this.#wanted()) await this.#follow(key, deployment);
+    // A Deployment that cannot run as it is written now keeps what runs of it.
     for (const replica of this.replicas) {
-      if (!wanted.has(keyOf(replica.plan)) && !replica.ending) this.#retire(replica);
+      const isGone = this.#world?.deployments.has(keyOf(replica.plan)) === false;
+      if (isGone && !replica.ending) this.#retire(replica);
     }
   }
 

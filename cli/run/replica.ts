@@ -37,6 +37,7 @@ export class Replica {
   readonly #onChange: () => void;
   readonly #createdMs: number;
   #endingMs: number | null = null;
+  #stopped: Promise<void> | null = null;
   #appReady = false;
   #sidecarReady: boolean;
   #poll: Timer | null = null;
@@ -86,8 +87,16 @@ export class Replica {
   }
 
   /** Leaves the mesh, then ends. `hurried`: the whole mesh ends, nobody needs to hear of it first. */
-  async stop(hurried: boolean): Promise<void> {
-    if (this.#endingMs !== null) return;
+  stop(hurried: boolean): Promise<void> {
+    this.#stopped ??= this.#stop(hurried);
+    return this.#stopped;
+  }
+
+  get #objectName(): string {
+    return `pod.${this.plan.namespace}.${this.plan.name}`;
+  }
+
+  async #stop(hurried: boolean): Promise<void> {
     this.#endingMs = this.#context.clock.wall();
     this.#publish();
     if (!hurried && this.#appReady) await this.#wait(LEAVE_MS);
@@ -97,10 +106,6 @@ export class Replica {
     await this.#sidecar?.stop(SIDECAR_GRACE_MS);
     this.#context.objects.remove(this.#objectName);
     await this.network.leave();
-  }
-
-  get #objectName(): string {
-    return `pod.${this.plan.namespace}.${this.plan.name}`;
   }
 
   #keep(role: 'app' | 'sidecar', command: Command, backoff: typeof APP_BACKOFF): KeptProcess {

@@ -1,0 +1,110 @@
+/**
+ * A mesh of real processes for end-to-end tests: started from the sources, in a state folder that goes away with it.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { systemClock } from '#base/clock.ts';
+import { ask } from '../../cli/admin/ask.ts';
+import { Load } from '../../cli/demo/load.ts';
+import { ownPrograms } from '../../cli/programs.ts';
+import { startMesh, type Mesh } from '../../cli/run/mesh.ts';
+import type { Replica } from '../../cli/run/replica.ts';
+
+export const ROOT = path.join(import.meta.dirname, '..', '..');
+
+/** Nothing on this machine may take longer than this, however busy it is. */
+const PATIENCE_MS = 40_000;
+
+export interface RunningMesh {
+  readonly mesh: Mesh;
+  /** A copy of the example, to be edited. */
+  readonly folder: string;
+  /** Everything that was said on the terminal. */
+  readonly said: readonly string[];
+  close(): Promise<void>;
+}
+
+/** A folder for the state of a test; not below the project, whose watchers would see it. */
+export function stateFolder(): string {
+  return mkdtempSync(path.join(tmpdir(), 'tulle-e2e-'));
+}
+
+/** The shop, all replicas ready. */
+export async function startShop(options: { leafTtlMs: number }): Promise<RunningMesh> {
+  const state = stateFolder();
+  const folder = path.join(state, 'shop');
+  cpSync(path.join(ROOT, 'examples/shop'), folder, { recursive: true });
+  const said: string[] = [];
+  const searchPath = `${path.dirname(process.execPath)}:/usr/bin:/bin`;
+  const mesh = await startMesh({
+    settings: {
+      folder,
+      stateFolder: state,
+      logFolder: path.join(state, 'logs'),
+      network: 'loopback',
+      clusterDomain: 'cluster.local',
+      trustDomain: 'cluster.local',
+      leafTtlMs: options.leafTtlMs,
+      baseVariables: { PATH: searchPath },
+    },
+    programs: ownPrograms(path.join(ROOT, 'cli/main.ts'), state, searchPath),
+    clock: systemClock,
+    report: { news: (line) => said.push(line), problem: (line) => said.push(`! ${line}`) },
+  });
+  await until('all replicas are ready', () => mesh.settled && mesh.replicas.length === 10);
+  return {
+    mesh,
+    folder,
+    said,
+    async close() {
+      await mesh.close();
+      rmSync(state, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Resolves when `holds` does; rejects, with what was waited for, when that takes too long. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A steady load on the frontend. */
+export function loadOn(mesh: Mesh, rps: number): Load {
+  return new Load({
+    clock: systemClock,
+    rps,
+    host: 'frontend',
+    paths: ['/products/1', '/products/2'],
+    targets: () =>
+      replicasOf(mesh, 'frontend')
+        .filter((replica) => replica.ready)
+        .map(({ network }) => ({ address: network.podAddress, port: 8080 })),
+  });
+}
+
+export function replicasOf(mesh: Mesh, deployment: string): readonly Replica[] {
+  return mesh.replicas.filter(({ plan }) => plan.deployment === deployment);
+}
+
+/** The sum of a metric over the series whose line has all these words. */
+export async function metric(address: string, name: string, ...words: readonly string[]): Promise<number> {
+  const page = await ask(`http://${address}/metrics`);
+  return (page?.body ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith(name) && words.every((word) => line.includes(word)))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
