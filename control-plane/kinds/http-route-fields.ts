@@ -4,7 +4,7 @@
  */
 import { linearRegex } from '#base/regex.ts';
 import { ANYTHING, choice, type Field, string, type ValueOf } from './field.ts';
-import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
+import { defaulted, list, object, optional, required, type Check } from './structure.ts';
 import { headerName, headerValue } from './text-forms.ts';
 
 /** Gateway API: maxItems of matches by header and by query parameter, of header modifiers, of filters. */
@@ -25,27 +25,23 @@ const NOT_IN_PATHS = ['//', '/./', '/../', '%2f', '%2F', '#'];
 type PathMatch = ValueOf<ReturnType<typeof object<typeof PATH_MEMBERS>>>;
 
 /** Rules of HTTPPathMatch. */
-const PATH_RULES: readonly Rule<PathMatch>[] = [
+const PATH_RULES: readonly Check<PathMatch>[] = [
   {
-    rule: "(self.type in ['Exact','PathPrefix']) ? self.value.startsWith('/') : true",
     message: "must be an absolute path and start with '/'",
     at: 'value',
     holds: ({ type, value }) => type === 'RegularExpression' || value.startsWith('/'),
   },
   ...NOT_IN_PATHS.map((text) => ({
-    rule: `(self.type in ['Exact','PathPrefix']) ? !self.value.contains('${text}') : true`,
     message: `must not contain '${text}'`,
     at: 'value',
     holds: ({ type, value }: PathMatch) => type === 'RegularExpression' || !value.includes(text),
   })),
   {
-    rule: "(self.type in ['Exact','PathPrefix']) ? !self.value.endsWith('/..') && !self.value.endsWith('/.') : true",
     message: "must not end with '/..' or '/.'",
     at: 'value',
     holds: ({ type, value }) => type === 'RegularExpression' || !(value.endsWith('/..') || value.endsWith('/.')),
   },
   {
-    rule: `(self.type in ['Exact','PathPrefix']) ? self.value.matches(r"""${PATH_CHARACTERS.source}""") : true`,
     message: 'must only contain the characters that a path may have, others percent-encoded',
     at: 'value',
     holds: ({ type, value }) => type === 'RegularExpression' || PATH_CHARACTERS.test(value),
@@ -144,16 +140,14 @@ const FILTER_MEMBERS = {
 };
 type RawFilter = ValueOf<ReturnType<typeof object<typeof FILTER_MEMBERS>>>;
 
-const FILTER_RULES: readonly Rule<RawFilter>[] = FILTER_TYPES.flatMap((type) => {
+const FILTER_RULES: readonly Check<RawFilter>[] = FILTER_TYPES.flatMap((type) => {
   const body = FILTER_BODIES[type];
   return [
     {
-      rule: `!(!has(self.${body}) && self.type == '${type}')`,
       message: `${body} must be given for the filter type ${type}`,
       holds: (filter: RawFilter) => filter.type !== type || filter[body] !== null,
     },
     {
-      rule: `!(has(self.${body}) && self.type != '${type}')`,
       message: `${body} must not be given unless the filter type is ${type}`,
       holds: (filter: RawFilter) => filter.type === type || filter[body] === null,
     },

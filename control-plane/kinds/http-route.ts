@@ -3,7 +3,7 @@ import { ANYTHING, duration, integer, string, type ValueOf } from './field.ts';
 import { EVERYTHING, FILTERS, MATCH } from './http-route-fields.ts';
 import type { KubeObject } from './meta.ts';
 import { type ParseContext, readObject, strictEnvelope } from './object.ts';
-import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
+import { defaulted, list, object, optional, required, type Check } from './structure.ts';
 import { apiGroup, dnsLabel, dnsSubdomain, kindName, portNumber, sectionName } from './text-forms.ts';
 
 export interface ParentRef {
@@ -107,9 +107,8 @@ const BACKEND_MEMBERS = {
   filters: optional(FILTERS, []),
 };
 
-const BACKEND_RULES: readonly Rule<BackendRef>[] = [
+const BACKEND_RULES: readonly Check<BackendRef>[] = [
   {
-    rule: "(size(self.group) == 0 && self.kind == 'Service') ? has(self.port) : true",
     message: 'a reference to a Service must have a port',
     holds: ({ group, kind, port }) => group !== '' || kind !== 'Service' || port !== null,
   },
@@ -118,9 +117,8 @@ const BACKEND_RULES: readonly Rule<BackendRef>[] = [
 const TIMEOUT_MEMBERS = { request: optional(duration(), null), backendRequest: optional(duration(), null) };
 type Timeouts = ValueOf<ReturnType<typeof object<typeof TIMEOUT_MEMBERS>>>;
 
-const TIMEOUT_RULES: readonly Rule<Timeouts>[] = [
+const TIMEOUT_RULES: readonly Check<Timeouts>[] = [
   {
-    rule: "!(has(self.request) && has(self.backendRequest) && duration(self.request) != duration('0s') && duration(self.backendRequest) > duration(self.request))",
     message: 'backendRequest must not be longer than request',
     at: 'backendRequest',
     holds: ({ request, backendRequest }) =>
@@ -154,15 +152,13 @@ const SPEC_MEMBERS = {
 };
 type RawSpec = ValueOf<ReturnType<typeof object<typeof SPEC_MEMBERS>>>;
 
-const SPEC_RULES: readonly Rule<RawSpec>[] = [
+const SPEC_RULES: readonly Check<RawSpec>[] = [
   {
-    rule: `self.rules.map(r, size(r.matches)).sum() <= ${MAX_MATCHES_IN_ALL}`,
     message: `all rules together must have at most ${MAX_MATCHES_IN_ALL} matches`,
     at: 'rules',
     holds: ({ rules }) => rules.reduce((sum, rule) => sum + rule.matches.length, 0) <= MAX_MATCHES_IN_ALL,
   },
   {
-    rule: 'self.rules.all(a, !has(a.name) || self.rules.exists_one(b, has(b.name) && b.name == a.name))',
     message: 'two rules have the same name',
     at: 'rules',
     holds: ({ rules }) => {

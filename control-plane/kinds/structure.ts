@@ -28,7 +28,7 @@ export interface Check<T> {
   readonly at?: string;
 }
 
-/** A rule that stands in the schema too, in CEL over `self`; a test holds the two together. */
+/** A check that stands in our definition too, in CEL over `self`; a test holds the two together. Kinds of others carry their rules themselves. */
 export interface Rule<T> extends Check<T> {
   readonly rule: string;
 }
@@ -54,9 +54,9 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 }
 
 /** Strict: see the head of this file. Rules are checked once all members are in good form, as an API server does. */
-export function object<M extends Members>(members: M, rules: readonly Rule<Values<M>>[] = []): Field<Values<M>> {
+export function object<M extends Members>(members: M, checks: readonly Check<Values<M>>[] = []): Field<Values<M>> {
   return {
-    schema: objectSchema(members, rules),
+    schema: objectSchema(members, checks.filter(isRule)),
     read(value, path, problems) {
       if (!isObject(value, path, problems)) return undefined;
       const before = problems.list.length + problems.dropped;
@@ -66,12 +66,12 @@ export function object<M extends Members>(members: M, rules: readonly Rule<Value
       }
       const values = readMembers(members, value, path, problems);
       if (values === undefined || problems.list.length + problems.dropped > before) return undefined;
-      return obeys(values, rules, path, problems) ? values : undefined;
+      return obeys(values, checks, path, problems) ? values : undefined;
     },
   };
 }
 
-/** Lenient: see the head of this file. Its rules are those of Kubernetes itself, so no schema of ours has them. */
+/** Lenient: see the head of this file. Its schema is nobody's definition. */
 export function part<M extends Members>(members: M, checks: readonly Check<Values<M>>[] = []): Field<Values<M>> {
   return {
     schema: objectSchema(members, []),
@@ -81,6 +81,10 @@ export function part<M extends Members>(members: M, checks: readonly Check<Value
       return values !== undefined && obeys(values, checks, path, problems) ? values : undefined;
     },
   };
+}
+
+function isRule<T>(check: Check<T>): check is Rule<T> {
+  return 'rule' in check;
 }
 
 function objectSchema(members: Members, rules: readonly Rule<never>[]): Schema {
