@@ -35,14 +35,42 @@ export function compileEndpoints(world: World, compiled: Compiled): Compiled {
     slices: sliceIndex(world.endpointSlices),
     workloads,
   };
-  const services = new Map(compiled.mesh.services);
-  const endpoints = new Map(compiled.mesh.endpoints);
+  const services = new MapEdit(compiled.mesh.services);
+  const endpoints = new MapEdit(compiled.mesh.endpoints);
   for (const key of affectedServices(pods, slices, world, selectors)) {
-    const service = services.get(key);
+    const service = compiled.mesh.services.get(key);
     if (service !== undefined) compileAgain(key, service, world, sources, services, endpoints);
   }
-  const mesh = share(compiled.mesh, { ...compiled.mesh, services, workloads, endpoints });
+  const mesh = share(compiled.mesh, { ...compiled.mesh, services: services.map, workloads, endpoints: endpoints.map });
   return { ...compiled, mesh, conditions: changedConditions(pods, compiled.conditions), world };
+}
+
+/** A copy of a map, made when the first value of it really changes. */
+class MapEdit<T> {
+  readonly #original: ReadonlyMap<string, T>;
+  #copy: Map<string, T> | null = null;
+
+  constructor(original: ReadonlyMap<string, T>) {
+    this.#original = original;
+  }
+
+  get map(): ReadonlyMap<string, T> {
+    return this.#copy ?? this.#original;
+  }
+
+  set(key: string, value: T): void {
+    const before = this.map.get(key);
+    const shared = share(before, value);
+    if (shared === before && before !== undefined) return;
+    this.#copy ??= new Map(this.#original);
+    this.#copy.set(key, shared);
+  }
+
+  delete(key: string): void {
+    if (!this.map.has(key)) return;
+    this.#copy ??= new Map(this.#original);
+    this.#copy.delete(key);
+  }
 }
 
 function changes<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): Change<T>[] {
@@ -63,14 +91,14 @@ function changedWorkloads(
   selectors: SelectorIndex,
   { mesh, options }: Compiled,
 ): ReadonlyMap<string, Workload> {
-  const workloads = new Map(mesh.workloads);
+  const workloads = new MapEdit(mesh.workloads);
   for (const { key, after } of pods) {
     const namespace = after && world.namespaces.get(after.meta.namespace);
     const workload = after === undefined ? null : compileWorkload(after, namespace, selectors, options);
     if (workload === null) workloads.delete(key);
     else workloads.set(key, workload);
   }
-  return workloads;
+  return workloads.map;
 }
 
 /** Services that select a changed pod, then or now; that have a changed slice; and whose slices mention a changed pod or its address. */
@@ -107,8 +135,8 @@ function compileAgain(
   compiled: MeshService,
   world: World,
   sources: EndpointSources,
-  services: Map<string, MeshService>,
-  endpoints: Map<string, readonly Endpoint[]>,
+  services: MapEdit<MeshService>,
+  endpoints: MapEdit<readonly Endpoint[]>,
 ): void {
   const service = world.services.get(key);
   if (service === undefined) return;
@@ -125,11 +153,11 @@ function compileAgain(
 }
 
 function changedConditions(pods: readonly Change<Pod>[], conditions: Conditions): Conditions {
-  const next = new Map(conditions);
+  const next = new MapEdit(conditions);
   for (const { key, after } of pods) {
     const status = after === undefined ? null : meshingStatus(after);
     if (status === null) next.delete(statusKey('Pod', key));
     else next.set(statusKey('Pod', key), status);
   }
-  return share(conditions, next);
+  return next.map;
 }

@@ -13,30 +13,57 @@ export interface PodIndex {
   at(address: string): Pod | undefined;
 }
 
+/** Made as far as it is asked: a namespace is looked through at the first question about it, addresses at the first one about any. */
 export function podIndex(pods: ReadonlyMap<string, Pod>): PodIndex {
-  const byLabel = new Map<string, Pod[]>();
-  const byAddress = new Map<string, Pod>();
-  for (const pod of [...pods.values()].sort((a, b) => byKey(a, b))) {
-    for (const [label, value] of Object.entries(pod.meta.labels)) {
-      const key = labelKey(pod.meta.namespace, label, value);
-      const list = byLabel.get(key);
-      if (list === undefined) byLabel.set(key, [pod]);
-      else list.push(pod);
-    }
-    for (const address of pod.status.podIps) {
-      const other = byAddress.get(address);
-      if (other === undefined || liveliness(pod) > liveliness(other)) byAddress.set(address, pod);
-    }
-  }
+  const byNamespace = Map.groupBy(pods.values(), (pod) => pod.meta.namespace);
+  const byLabel = new Map<string, ReadonlyMap<string, readonly Pod[]>>();
+  let byAddress: ReadonlyMap<string, Pod> | null = null;
   return {
     matching(service) {
       const first = Object.entries(service.spec.selector)[0];
       if (first === undefined) return [];
-      const candidates = byLabel.get(labelKey(service.meta.namespace, ...first)) ?? [];
-      return candidates.filter((pod) => selects(service, pod));
+      const { namespace } = service.meta;
+      let index = byLabel.get(namespace);
+      if (index === undefined) byLabel.set(namespace, (index = indexLabels(byNamespace.get(namespace) ?? [])));
+      const candidates = index.get(labelKey(...first)) ?? [];
+      return candidates.filter((pod) => selects(service, pod)).sort(byKey);
     },
-    at: (address) => byAddress.get(address),
+    at(address) {
+      byAddress ??= indexAddresses(pods);
+      return byAddress.get(address);
+    },
   };
+}
+
+function indexLabels(pods: readonly Pod[]): ReadonlyMap<string, readonly Pod[]> {
+  const index = new Map<string, Pod[]>();
+  for (const pod of pods) {
+    for (const [label, value] of Object.entries(pod.meta.labels)) {
+      const key = labelKey(label, value);
+      const list = index.get(key);
+      if (list === undefined) index.set(key, [pod]);
+      else list.push(pod);
+    }
+  }
+  return index;
+}
+
+function indexAddresses(pods: ReadonlyMap<string, Pod>): ReadonlyMap<string, Pod> {
+  const index = new Map<string, Pod>();
+  for (const pod of pods.values()) {
+    for (const address of pod.status.podIps) {
+      const other = index.get(address);
+      if (other === undefined || liveliness(pod) - liveliness(other) > 0 || isEqualAndEarlier(pod, other)) {
+        index.set(address, pod);
+      }
+    }
+  }
+  return index;
+}
+
+/** Whatever the order in which pods were read, the same one is found. */
+function isEqualAndEarlier(pod: Pod, other: Pod): boolean {
+  return liveliness(pod) === liveliness(other) && byKey(pod, other) < 0;
 }
 
 /** The Service's selector matches this pod; an empty selector matches none. */
@@ -71,6 +98,6 @@ function byKey(a: Pod, b: Pod): number {
   return objectKey(a.meta) < objectKey(b.meta) ? -1 : 1;
 }
 
-function labelKey(namespace: string, label: string, value: string): string {
-  return `${namespace}\n${label}\n${value}`;
+function labelKey(label: string, value: string): string {
+  return `${label}\n${value}`;
 }

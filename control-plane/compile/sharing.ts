@@ -29,8 +29,9 @@ function shareMap(previous: unknown, next: ReadonlyMap<unknown, unknown>): Reado
   let same = previous.size === next.size;
   const shared = new Map<unknown, unknown>();
   for (const [key, value] of next) {
-    const kept = share(previous.get(key), value);
-    if (kept !== previous.get(key) || !previous.has(key)) same = false;
+    const before: unknown = previous.get(key);
+    const kept = share(before, value);
+    if (kept !== before || before === undefined) same = false;
     shared.set(key, kept);
   }
   return same ? previous : shared;
