@@ -21,13 +21,13 @@ export class Framing {
   /** -1: no Content-Length field. */
   contentLength = -1;
   transferEncoding: string | null = null;
-  connection = '';
   upgrade = '';
   expect = '';
   keepAliveTimeoutMs = 0;
   /** Options of Connection. */
   close = false;
   stay = false;
+  #connection = '';
   #te = '';
   #upgrading = false;
   #nominated: string[] | null = null;
@@ -41,7 +41,7 @@ export class Framing {
     this.host = null;
     this.contentLength = -1;
     this.transferEncoding = null;
-    this.connection = '';
+    this.#connection = '';
     this.upgrade = '';
     this.expect = '';
     this.keepAliveTimeoutMs = 0;
@@ -66,7 +66,7 @@ export class Framing {
         this.transferEncoding = value.toLowerCase();
         return null;
       case FIELD.connection:
-        this.connection = joined(this.connection, value);
+        this.#connection = joined(this.#connection, value);
         return null;
       case FIELD.upgrade:
         this.upgrade = joined(this.upgrade, value);
@@ -135,7 +135,7 @@ export class Framing {
   }
 
   #settleConnection(): void {
-    const value = this.connection;
+    const value = this.#connection;
     if (value === '') return;
     if (value === 'keep-alive') this.stay = true;
     else if (value === 'close') this.close = true;

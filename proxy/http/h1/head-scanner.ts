@@ -3,7 +3,7 @@
  * A head that lies in one chunk is read in place; of a head in pieces the pieces are held together up to the limit.
  * Knows what a line may look like, not what a field means.
  */
-import { FIELD, HASH_SEED, hashStep, internFieldName, type FieldName } from '../field-names.ts';
+import { HASH_SEED, hashStep, internFieldName, type FieldName } from '../field-names.ts';
 import { COLON, CR, FIELD_VALUE, HTAB, LF, SP, TOKEN_LOWER } from '../grammar.ts';
 import { latin1 } from '../latin1.ts';
 import type { HeadLimits, ParseFailure } from '../message.ts';
@@ -26,10 +26,9 @@ const DONE = 5;
 /** Pieces are taken over in steps, so that a body behind the head is not copied with it. */
 const STEP_BYTES = 4096;
 const NO_BYTES: Buffer = Buffer.alloc(0);
-const NO_NAME: FieldName = { name: '', id: FIELD.other };
 
 export class HeadScanner {
-  /** Names of the fields found; the first `count` are meant. */
+  /** Names of the fields found; the first `count` are meant, behind them stand those of the last head. */
   readonly names: FieldName[] = [];
   /** Start and end of each value, relative to the head. */
   readonly spans: number[] = [];
@@ -67,11 +66,6 @@ export class HeadScanner {
     return this.#phase === DONE;
   }
 
-  /** True when some bytes of the head have come. */
-  get started(): boolean {
-    return this.#heldBytes > 0;
-  }
-
   /** Takes what belongs to the head from `chunk[start, end)` and returns the index after it. Then: `failure`, or `done`, or more is needed. */
   feed(chunk: Buffer, start: number, end: number): number {
     if (this.#heldBytes > 0) return this.#feedHeld(chunk, start, end);
@@ -88,12 +82,12 @@ export class HeadScanner {
     return latin1(this.#bytes, this.#base, this.#base + this.#at);
   }
 
-  /** Lets go of the bytes once the head was read. */
+  /** Lets go of the bytes once the head was read, and of names that would be a burden to keep for the next. */
   release(): void {
     this.#bytes = NO_BYTES;
     this.#held = NO_BYTES;
     this.#heldBytes = 0;
-    for (let i = 0; i < this.count; i++) this.names[i] = NO_NAME;
+    if (this.#at > STEP_BYTES) this.names.length = 0;
   }
 
   #feedHeld(chunk: Buffer, start: number, end: number): number {
@@ -200,8 +194,23 @@ export class HeadScanner {
     return at + 2;
   }
 
+  /** Peers send the same fields in the same order again: true when the name at `at` is the one that stood here in the last head. */
+  #isSameName(bytes: Buffer, at: number, end: number): boolean {
+    const name = this.names[this.count]?.name ?? '';
+    const length = name.length;
+    if (length === 0 || at + length >= end || bytes[at + length] !== COLON) return false;
+    const tokenTable = TOKEN_LOWER;
+    let i = 0;
+    while (i < length && tokenTable[bytes[at + i]!] === name.charCodeAt(i)) i++;
+    return i === length && this.count < this.#limits.maxFields;
+  }
+
   #scanName(bytes: Buffer, from: number, end: number): number {
     let at = from;
+    if (at === this.#base + this.#mark && this.#isSameName(bytes, at, end)) {
+      this.#phase = BLANK;
+      return at + this.names[this.count]!.name.length + 1;
+    }
     let hash = this.#hash;
     let lower = 0;
     const tokenTable = TOKEN_LOWER;

@@ -107,7 +107,8 @@ export class RequestParser {
   }
 
   #deliverHead(): void {
-    const headers = this.#readFields();
+    const text = this.#scanner.text();
+    const headers = this.#readFields(text);
     this.#scanner.release();
     if (this.failure !== null) return;
     this.#framing.settle(this.#line.version);
@@ -116,7 +117,7 @@ export class RequestParser {
       this.failure = body;
       return;
     }
-    const { method, path, scheme, authority, version, absoluteForm } = this.#line;
+    const { method, scheme, authority, version, absoluteForm } = this.#line;
     const framing = this.#framing;
     framing.applyTo(headers);
     this.#phase = BODY;
@@ -124,7 +125,7 @@ export class RequestParser {
     this.#sink.onRequestHead(
       new RequestHead(
         method,
-        path,
+        this.#line.pathIn(text),
         scheme,
         authority ?? framing.host ?? '',
         version,
@@ -138,10 +139,9 @@ export class RequestParser {
     );
   }
 
-  #readFields(): HeaderList {
+  #readFields(text: string): HeaderList {
     const { names, spans, count } = this.#scanner;
     const framing = this.#framing;
-    const text = this.#scanner.text();
     const fields: string[] = [];
     framing.reset();
     for (let i = 0; i < count; i++) {

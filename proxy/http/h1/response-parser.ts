@@ -98,7 +98,7 @@ export class ResponseParser {
     return at;
   }
 
-  /** The upstream has sent its FIN. */
+  /** The upstream has sent its FIN; to be called after the last byte was read. A body until the end of the connection ends here. */
   finish(): 'complete' | 'truncated' {
     if (this.failure !== null) return 'truncated';
     if (this.#phase === BODY && this.#body.untilClose) this.#end();

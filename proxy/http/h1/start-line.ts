@@ -7,10 +7,8 @@ import { latin1 } from '../latin1.ts';
 import type { ParseFailure, Version } from '../message.ts';
 import type { StartLine } from './head-scanner.ts';
 
-/** Methods as shared strings: comparing them later is comparing pointers. */
-const METHODS: ReadonlyMap<string, string> = new Map(
-  ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'].map((method) => [method, method]),
-);
+/** Methods as shared strings, the frequent first: no text is made, and comparing them later is comparing pointers. */
+const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'];
 
 /** `HTTP/1.1`, always 8 bytes (RFC 9112 2.3). */
 const VERSION_BYTES = 8;
@@ -39,6 +37,17 @@ function readVersion(bytes: Buffer, at: number): number {
   return major * 10 + minor;
 }
 
+function readMethod(bytes: Buffer, start: number, end: number): string {
+  const length = end - start;
+  for (const method of METHODS) {
+    if (method.length !== length || method.charCodeAt(0) !== bytes[start]) continue;
+    let i = 1;
+    while (i < length && method.charCodeAt(i) === bytes[start + i]) i++;
+    if (i === length) return method;
+  }
+  return latin1(bytes, start, end);
+}
+
 function badRequest(detail: string): ParseFailure {
   return { kind: 'bad-request', detail };
 }
@@ -47,7 +56,7 @@ export class RequestLine implements StartLine {
   readonly maxBytes: number;
   method = '';
   version: Version = 11;
-  /** The target in the form that the model wants. */
+  /** The target in the form that the model wants; '' while it is just that part of the line (see `pathIn`). */
   path = '';
   /** From an absolute or authority target, normalised; null: the target names none. */
   authority: string | null = null;
@@ -55,6 +64,8 @@ export class RequestLine implements StartLine {
   absoluteForm = false;
 
   readonly #maxTargetBytes: number;
+  #pathStart = 0;
+  #pathEnd = 0;
 
   constructor(maxTargetBytes: number) {
     this.#maxTargetBytes = maxTargetBytes;
@@ -73,9 +84,15 @@ export class RequestLine implements StartLine {
     if (version < 10 || version > 19)
       return { kind: 'unsupported-version', detail: 'only HTTP/1.0 and HTTP/1.1 are spoken here' };
     this.version = version === 10 ? 10 : 11;
-    const method = latin1(bytes, start, at);
-    this.method = METHODS.get(method) ?? method;
+    this.method = readMethod(bytes, start, at);
+    this.#pathStart = at + 1 - start;
+    this.#pathEnd = targetEnd - start;
     return this.#readTarget(bytes, at + 1, targetEnd);
+  }
+
+  /** The path, out of the text of the whole head: an origin form needs no text of its own. */
+  pathIn(text: string): string {
+    return this.path === '' ? text.substring(this.#pathStart, this.#pathEnd) : this.path;
   }
 
   #readTarget(bytes: Buffer, start: number, end: number): ParseFailure | null {
@@ -83,12 +100,13 @@ export class RequestLine implements StartLine {
     for (let at = start; at < end; at++) {
       if (TARGET[bytes[at]!] === 0) return badRequest('character that may not stand in a request target');
     }
-    this.path = latin1(bytes, start, end);
+    this.path = '';
     this.authority = null;
     this.scheme = 'http';
     this.absoluteForm = false;
+    if (bytes[start] === 0x2f && this.method !== 'CONNECT') return null;
+    this.path = latin1(bytes, start, end);
     if (this.method === 'CONNECT') return this.#readAuthorityForm();
-    if (bytes[start] === 0x2f) return null;
     if (this.path === '*') return this.method === 'OPTIONS' ? null : badRequest('* is a target for OPTIONS only');
     return this.#readAbsoluteForm();
   }

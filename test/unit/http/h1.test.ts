@@ -135,8 +135,7 @@ t.test('a paused parser consumes no byte more, yet tells the end of what it has 
     return [...sink.events, before, first - again, at - (input.length - 3)];
   };
   const all = ['head', 'body x', 'body yz', 'trailers', 'end'];
-  t.same(['nothing', 'head', 'body', 'trailers', 'end'].map(run), [
-    [...all, 5, 0, 0],
+  t.same(['head', 'body', 'trailers', 'end'].map(run), [
     [...all, 1, 0, 0],
     [...all, 2, 0, 0],
     [...all, 5, 0, 0],
