@@ -13,6 +13,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'proxy/telemetry/': 11,
   'proxy/config/': 12,
   'proxy/net/': 13,
+  'proxy/capture/': 13,
   'proxy/exchange/': 13,
   'proxy/routing/': 14,
   'proxy/balancing/': 14,
@@ -177,10 +178,12 @@ const functionLength: Rule = ({ path, functions }) =>
 
 const fileNames: Rule = ({ path }) => {
   const name = posix.basename(path);
-  const empty = path
+  // The last word is the noun: `data-plane` is a plane, `plane-data` says nothing.
+  const nouns = path
     .replace(/\..*$/, '')
-    .split(/[/-]/)
-    .filter((word) => EMPTY_WORDS.has(word));
+    .split('/')
+    .map((part) => part.slice(part.lastIndexOf('-') + 1));
+  const empty = nouns.filter((noun) => EMPTY_WORDS.has(noun));
   return [
     ...(FILE_NAME.test(name) ? [] : ['is not named in kebab-case']),
     ...empty.map((word) => `has '${word}' in its path, which says nothing: name the subject`),

@@ -1,0 +1,137 @@
+/**
+ * What a local answer means, for people: the table of failures with cause and cure. The compiler sees to it that none is left out.
+ */
+import { FAILURES, type FailureKind } from '../../proxy/exchange/failure.ts';
+
+interface Explanation {
+  readonly cause: string;
+  readonly cure: string;
+}
+
+const CLIENT_WRONG = 'the client sends what HTTP/1.1 does not allow';
+
+const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
+  'no-route': {
+    cause: 'no rule of the HTTPRoute matches host, path, method and headers',
+    cure: 'add a rule, or look which routes are attached: `/config_dump`',
+  },
+  'no-cluster': {
+    cause: 'a rule leads to a backend that does not exist',
+    cure: 'see the status of the route, condition `ResolvedRefs`',
+  },
+  'no-healthy-endpoint': {
+    cause: 'the Service has no ready endpoint, or none came within 3 s',
+    cure: 'look at readiness of the pods and the selector of the Service; `/clusters`',
+  },
+  'unknown-destination': {
+    cause: 'the control plane does not know this name or address, and `--unknown-destinations refuse` is set',
+    cure: "write the Service's name and port in full, or let it pass",
+  },
+  'unavailable-destination': {
+    cause: 'the control plane was not there when the destination was first wanted',
+    cure: "look at `tulle_control_plane_connected` and the sidecar's log",
+  },
+  'connect-failure': {
+    cause: 'no connection to the endpoint: refused or unreachable',
+    cure: "is the application listening on the Service's target port?",
+  },
+  'connect-timeout': {
+    cause: 'the endpoint did not take the connection in time',
+    cure: 'network policy or an overloaded host; `timeouts.connect`',
+  },
+  'tls-failure': {
+    cause: 'the handshake failed, or the peer proved another identity than expected',
+    cure: "compare `/certs` on both sides; the sidecar's log names the identity",
+  },
+  'refused-stream': {
+    cause: 'the peer refused the request unread',
+    cure: 'retried by default; the peer is draining or at its limit',
+  },
+  'upstream-reset': {
+    cause: 'the connection ended before the answer was complete',
+    cure: 'the application crashed or closed; its log tells',
+  },
+  'upstream-protocol-error': {
+    cause: 'the application answered what is no valid HTTP',
+    cure: 'look at the detail in the access log; is the port declared rightly (`appProtocol`)?',
+  },
+  'response-headers-too-large': {
+    cause: 'the head of the answer is over the limit',
+    cure: '`--max-head-bytes`, `--max-fields`',
+  },
+  'request-timeout': {
+    cause: 'the answer did not come within `timeouts.request`',
+    cure: 'a slow application, or too short a timeout',
+  },
+  'per-try-timeout': {
+    cause: 'no try was answered within `timeouts.perTry`',
+    cure: 'a slow application, or too short a timeout',
+  },
+  'idle-timeout': {
+    cause: 'nothing moved on the request for `timeouts.idle`',
+    cure: 'send something now and then, or lengthen it',
+  },
+  overflow: { cause: 'a limit on connections or waiting requests is reached', cure: 'more replicas, or higher limits' },
+  loop: {
+    cause: 'the request came back to the sidecar that sent it',
+    cure: 'a Service that selects its own client, or a proxy setting that leads in a circle',
+  },
+  'bad-request': { cause: CLIENT_WRONG, cure: 'the access log says what exactly; Tulle is strict on purpose' },
+  'uri-too-long': { cause: 'the request target is over the limit', cure: '`--max-target-bytes`' },
+  'headers-too-large': {
+    cause: 'the head of the request is over the limit',
+    cure: '`--max-head-bytes`, `--max-fields`',
+  },
+  'unsupported-encoding': {
+    cause: 'a `transfer-encoding` other than `chunked`',
+    cure: 'send chunked or with `content-length`',
+  },
+  'unsupported-version': {
+    cause: 'an HTTP version other than 1.0 and 1.1',
+    cure: 'HTTP/2 of applications is not carried yet',
+  },
+  'unsupported-expectation': { cause: 'an `expect` other than `100-continue`', cure: 'leave it out' },
+  'payload-too-large': { cause: 'the body is over a limit', cure: 'send less' },
+  'request-header-timeout': {
+    cause: 'the request head did not arrive within `--head-timeout`',
+    cure: 'a slow or stuck client',
+  },
+  'connect-not-supported': {
+    cause: 'the method CONNECT on a port that does not take it',
+    cure: 'use the HTTP proxy port',
+  },
+  'downstream-reset': {
+    cause: 'the client went away before the answer was complete',
+    cure: "nobody to answer; the client's own timeout is shorter",
+  },
+  draining: {
+    cause: 'the sidecar is ending and takes no new requests',
+    cure: 'retried by other sidecars; is readiness off before the pod ends?',
+  },
+  internal: { cause: 'a mistake of ours', cure: 'please report it with the log line' },
+};
+
+const GRPC: Readonly<Record<number, string>> = {
+  1: 'CANCELLED',
+  4: 'DEADLINE_EXCEEDED',
+  8: 'RESOURCE_EXHAUSTED',
+  12: 'UNIMPLEMENTED',
+  13: 'INTERNAL',
+  14: 'UNAVAILABLE',
+};
+
+export function failureTable(): string[][] {
+  const rows = (Object.keys(EXPLANATIONS) as FailureKind[]).map((kind) => {
+    const { status, grpc, flag } = FAILURES[kind];
+    const { cause, cure } = EXPLANATIONS[kind];
+    return [
+      `\`${kind}\``,
+      status === 0 ? 'none' : String(status),
+      GRPC[grpc] ?? String(grpc),
+      `\`${flag}\``,
+      cause,
+      cure,
+    ];
+  });
+  return [['`tulle-reason`', 'HTTP', 'gRPC', 'flag', 'cause', 'cure'], ...rows];
+}
