@@ -104,20 +104,21 @@ export class Supervisor {
     ];
   }
 
-  /** Opens the admin ports and begins to ask the control plane; rejects when a port is taken. */
-  async start(): Promise<void> {
+  /** Opens the admin ports and begins to ask the control plane; the ports. Rejects when one is taken. */
+  async start(): Promise<{ readonly adminPort: number; readonly metricsPort: number }> {
     const sources = this.#sources();
     this.#scope.add(reportGauges(this.#env, this.#feed, () => this.#rotation.current));
     const admin = new AdminServer(adminPages(sources));
-    await admin.open(this.#settings.adminAddress);
+    const adminPort = await admin.open(this.#settings.adminAddress);
     this.#scope.add(() => admin.close());
     const metrics = new AdminServer(metricsPages(sources));
-    await metrics.open(this.#settings.metricsAddress);
+    const metricsPort = await metrics.open(this.#settings.metricsAddress);
     this.#scope.add(() => metrics.close());
     this.#feed.start();
     this.#scope.add(() => this.#feed.close());
     this.#rotation.start();
     this.#scope.add(() => this.#rotation.close());
+    return { adminPort, metricsPort };
   }
 
   /** The worker's listeners are open. */
