@@ -7,7 +7,7 @@ import type { Namespace } from '../kinds/namespace.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { Service } from '../kinds/service.ts';
 import type { AppProtocol, MtlsMode, Workload } from '../model/mesh.ts';
-import { condition, objectStatus, type Condition, type ObjectStatus } from './conditions.ts';
+import { condition, objectStatus, type ObjectStatus } from './conditions.ts';
 import type { CompileOptions } from './compiled.ts';
 import { selects, targetPortOn } from './pods.ts';
 import { protocolOf } from './protocols.ts';
@@ -98,14 +98,16 @@ function inboundPorts(pod: Pod, services: SelectorIndex): Workload['inboundPorts
 /** What is wrong with the annotations and labels that speak to the mesh; null when nothing is. */
 export function meshingStatus(object: Pod | Namespace): ObjectStatus | null {
   const { annotations, labels } = object.meta;
-  const conditions: Condition[] = [];
+  const problems: string[] = [];
   const check = (what: string, value: string | undefined, allowed: readonly string[]): void => {
     if (value === undefined || allowed.includes(value)) return;
-    const message = `${what} is ${JSON.stringify(value)} and does not count: write ${allowed.join(' or ')}`;
-    conditions.push(condition(object, 'Accepted', false, 'InvalidValue', message));
+    problems.push(`${what} is ${JSON.stringify(value)} and does not count: write ${allowed.join(' or ')}`);
   };
   check(`annotation ${MTLS_MODE}`, annotations[MTLS_MODE], ['PERMISSIVE', 'STRICT']);
   if (object.kind === 'Pod') check(`annotation ${INJECT}`, annotations[INJECT], ['enabled', 'disabled']);
   else check(`label ${INJECT}`, labels[INJECT], ['enabled', 'disabled']);
-  return conditions.length === 0 ? null : objectStatus(object, { conditions });
+  if (problems.length === 0) return null;
+  return objectStatus(object, {
+    conditions: [condition(object, 'Accepted', false, 'InvalidValue', problems.join('; '))],
+  });
 }

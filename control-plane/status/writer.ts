@@ -4,6 +4,7 @@
  */
 import type { LogFields, LogLevel } from '#base/log.ts';
 import type { Condition, Conditions, ObjectStatus } from '../compile/conditions.ts';
+import { conditionText, isTrouble, objectText, parentText } from './sentences.ts';
 
 export interface StatusLine {
   /** `warn`: something was not done as written; `info`: it is now, or worth knowing. */
@@ -13,12 +14,9 @@ export interface StatusLine {
   readonly fields: LogFields;
 }
 
-/** Types that tell of trouble when they are true; of the others, false is the trouble. */
-const TROUBLE_WHEN_TRUE: ReadonlySet<Condition['type']> = new Set(['Conflicted', 'Overridden']);
-
 /**
- * One line for each condition that differs from what `previous` says, worst first within an object. What is in order is told
- * only when it was not before; conditions of objects that are gone are not told.
+ * One line for each condition that differs from what `previous` says. What is in order is told only when it was not before;
+ * conditions of objects that are gone are not told.
  */
 export function formatConditions(conditions: Conditions, previous: Conditions = new Map()): StatusLine[] {
   const lines: StatusLine[] = [];
@@ -52,31 +50,23 @@ interface Said {
 function said(status: ObjectStatus): Said[] {
   const groups = [
     { parent: '', conditions: status.conditions },
-    ...status.parents.map(({ ref, conditions }) => ({ parent: parentName(ref), conditions })),
+    ...status.parents.map(({ ref, conditions }) => ({ parent: parentText(ref), conditions })),
   ];
   return groups.flatMap(({ parent, conditions }) =>
-    conditions.map((condition) => {
-      const { type, reason, message } = condition;
-      const trouble = (condition.status === 'True') === TROUBLE_WHEN_TRUE.has(type);
-      const text = `${type}=${condition.status} ${reason}${message === '' ? '' : `: ${message}`}`;
-      return { id: `${parent} ${type}`, parent, condition, trouble, text };
-    }),
+    conditions.map((condition) => ({
+      id: `${parent} ${condition.type}`,
+      parent,
+      condition,
+      trouble: isTrouble(condition),
+      text: conditionText(condition),
+    })),
   );
-}
-
-function parentName(ref: ObjectStatus['parents'][number]['ref']): string {
-  const part = ref.sectionName === '' ? '' : ` ${ref.kind === 'Service' ? 'port' : 'rule'} ${ref.sectionName}`;
-  return `${ref.kind} ${ref.namespace}/${ref.name}${ref.port === null ? '' : `:${ref.port}`}${part}`;
-}
-
-function nameOf({ kind, namespace, name }: ObjectStatus): string {
-  return namespace === '' ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
 }
 
 function lineOf(status: ObjectStatus, { parent, condition, trouble, text }: Said): StatusLine {
   const { place } = status;
   const where = place === null ? '' : `${place.file}:${place.line}:${place.column}: `;
-  const object = nameOf(status);
+  const object = objectText(status);
   return {
     level: trouble ? 'warn' : 'info',
     text: `${where}${object}${parent === '' ? '' : ` on ${parent}`}: ${text}`,
