@@ -13,6 +13,8 @@ export interface DownstreamPeer {
   readonly address: string;
   /** Verified SPIFFE ID of the client; empty in plaintext. */
   readonly identity: string;
+  /** Value of `x-forwarded-client-cert` for the application; empty: none. */
+  readonly clientCert: string;
 }
 
 export class Exchange {

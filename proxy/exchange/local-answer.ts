@@ -40,10 +40,14 @@ export function localAnswer(failure: Failure, request: RequestHead | null): Loca
   const detail = printable(failure.detail);
   if (isGrpc(request)) {
     const headers = new HeaderList([
-      'content-type', 'application/grpc',
-      'grpc-status', String(row.grpc),
-      'grpc-message', `${failure.kind}: ${detail}`.replaceAll('%', '%25'),
-      'tulle-reason', failure.kind,
+      'content-type',
+      'application/grpc',
+      'grpc-status',
+      String(row.grpc),
+      'grpc-message',
+      `${failure.kind}: ${detail}`.replaceAll('%', '%25'),
+      'tulle-reason',
+      failure.kind,
     ]);
     return { head: responseHead(200, headers, EMPTY_BODY), bodyKind: EMPTY_BODY, body: EMPTY };
   }

@@ -36,17 +36,14 @@ export function stripIdentity(headers: HeaderList): void {
 }
 
 /**
- * Says who the client is, after `stripIdentity`.
- * @param spiffeId of the verified peer; empty: it proved none, so nothing is said
+ * The value of `x-forwarded-client-cert` that says who a client is; the same for all requests of its connection.
+ * @param spiffeId of the verified peer; empty: it proved none, nothing is to be said
  * @param ownId SPIFFE ID of this side; empty when it has none yet
  */
-export function setClientIdentity(headers: HeaderList, spiffeId: string, ownId: string): void {
-  if (spiffeId === '') {
-    headers.remove(CLIENT_CERT_HEADER);
-    return;
-  }
+export function clientCertOf(spiffeId: string, ownId: string): string {
+  if (spiffeId === '') return '';
   const by = ownId === '' ? '' : `By=${quote(ownId)};`;
-  headers.set(CLIENT_CERT_HEADER, `${by}URI=${quote(spiffeId)}`);
+  return `${by}URI=${quote(spiffeId)}`;
 }
 
 /** A value that holds a separator is quoted, `"` and `\` in it escaped (RFC 9110 5.6.4 quoted-string). */

@@ -48,9 +48,11 @@ export class Listener {
     return this.#sockets.size;
   }
 
-  /** Takes no new connection; those open go on. */
-  stopAccepting(): void {
-    this.#server.close();
+  /** Takes no new connection; those open go on. Resolves when the last of them is gone. */
+  stopAccepting(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+    });
   }
 
   /** Closes the listener and every connection. */

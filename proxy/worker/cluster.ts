@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#base/clock.ts';
 import { PeakEwma } from '#base/ewma.ts';
+import { INBOUND_LISTENER } from '#api/names.ts';
 import { linkPicker } from '../balancing/picker.ts';
 import type { ClusterConfig, EndpointConfig, EndpointsConfig } from '../config/snapshot.ts';
 import type { Picker } from '../exchange/destination.ts';
@@ -143,7 +144,7 @@ export class Cluster implements UpstreamCluster {
   #createEndpoint(config: EndpointConfig): Endpoint {
     const env = this.#env;
     const { balancer, name } = this.config;
-    const isApplication = this.config.discovery === 'static';
+    const isApplication = name.startsWith(`${INBOUND_LISTENER}|`);
     const ewma = balancer.kind === 'peak-ewma' ? balancer : { defaultRttMs: DEFAULT_RTT_MS, decayMs: DEFAULT_DECAY_MS };
     const target: Target = {
       address: isApplication ? (env.appAddress ?? config.address) : config.address,

@@ -29,7 +29,6 @@ export class HttpConnections {
   readonly #env: HttpConnectionsEnv;
   readonly #open = new Set<H1Server>();
   #draining = false;
-  #onEmpty: (() => void) | null = null;
 
   constructor(env: HttpConnectionsEnv) {
     this.#env = env;
@@ -57,7 +56,6 @@ export class HttpConnections {
       onClose: (connection) => {
         gauge.add(-1);
         this.#open.delete(connection);
-        if (this.#open.size === 0) this.#onEmpty?.();
       },
     };
     const connection = new H1Server(socket, options);
@@ -65,12 +63,10 @@ export class HttpConnections {
     if (this.#draining) connection.drain();
   }
 
-  /** Idle connections close, busy ones after their answer. `onEmpty` is called once all are gone. */
-  drain(onEmpty: () => void): void {
+  /** Idle connections close, busy ones after their answer. */
+  drain(): void {
     this.#draining = true;
-    this.#onEmpty = onEmpty;
     for (const connection of this.#open) connection.drain();
-    if (this.#open.size === 0) onEmpty();
   }
 
   destroy(): void {

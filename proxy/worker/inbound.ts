@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { INBOUND_LISTENER } from '#api/names.ts';
 import type { FilterChainConfig, HttpNetworkConfig } from '../config/snapshot.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
+import { clientCertOf } from '../filters/identity.ts';
 import { Listener } from '../net/listener.ts';
 import { originalDestination } from '../net/original-dst.ts';
 import type { Acceptor } from '../net/tls.ts';
@@ -68,8 +69,9 @@ export class Inbound {
     }
   }
 
-  stopAccepting(): void {
-    for (const listener of this.#listeners.values()) listener.stopAccepting();
+  /** Resolves when every connection that is open now is gone. */
+  async stopAccepting(): Promise<void> {
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.stopAccepting()));
   }
 
   close(): void {
@@ -181,7 +183,12 @@ export class Inbound {
 
   #serveHttp(socket: Socket, port: number, identity: string, first: HttpNetworkConfig): void {
     const address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
-    const peer: DownstreamPeer = { direction: 'inbound', address, identity };
+    const peer: DownstreamPeer = {
+      direction: 'inbound',
+      address,
+      identity,
+      clientCert: clientCertOf(identity, this.#parts.ownIdentity()),
+    };
     this.#parts.http.serve(socket, peer, (forwarding) => {
       const { runtime } = this.#parts;
       const chains = this.#ports.get(port) ?? this.#ports.get(0);

@@ -6,7 +6,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { FAILURES } from '../exchange/failure.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
-import { setClientIdentity, stripIdentity } from '../filters/identity.ts';
+import { CLIENT_CERT_HEADER, stripIdentity } from '../filters/identity.ts';
 import { formatAccess } from '../telemetry/access-log.ts';
 import type { Counter } from '../telemetry/cells.ts';
 import type { IdSource } from '../telemetry/ids.ts';
@@ -19,8 +19,6 @@ export interface ObserveEnv {
   readonly meters: Meters;
   /** Null: no access log. */
   readonly writeAccess: ((line: string) => void) | null;
-  /** Our own SPIFFE ID; empty before there is one. */
-  readonly ownIdentity: () => string;
   /** Counters of an exchange that found no cluster, or came in. */
   readonly metersOf: (exchange: Exchange) => EndpointMeters;
 }
@@ -30,7 +28,7 @@ export function prepareExchange(exchange: Exchange, env: ObserveEnv): void {
   const { headers } = exchange.request;
   const { peer } = exchange;
   stripIdentity(headers);
-  if (peer.direction === 'inbound') setClientIdentity(headers, peer.identity, env.ownIdentity());
+  if (peer.clientCert !== '') headers.add(CLIENT_CERT_HEADER, peer.clientCert);
   const trace = continueTrace(headers, env.ids);
   exchange.requestId = trace.requestId;
   exchange.traceId = trace.traceId;

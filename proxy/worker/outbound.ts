@@ -21,7 +21,12 @@ const SILENT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 function peerOf(socket: Socket): DownstreamPeer {
-  return { direction: 'outbound', address: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`, identity: '' };
+  return {
+    direction: 'outbound',
+    address: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+    identity: '',
+    clientCert: '',
+  };
 }
 
 export class Outbound {
@@ -63,8 +68,9 @@ export class Outbound {
     return problems;
   }
 
-  stopAccepting(): void {
-    for (const listener of this.#listeners) listener.stopAccepting();
+  /** Resolves when every connection that is open now is gone. */
+  async stopAccepting(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.stopAccepting()));
   }
 
   close(): void {

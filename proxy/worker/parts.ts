@@ -24,5 +24,7 @@ export interface StackParts {
   readonly clusterEnv: ClusterEnv;
   readonly http: HttpConnections;
   readonly tcp: TcpEnv;
+  /** Our own SPIFFE ID; empty before there is one. */
+  readonly ownIdentity: () => string;
   readonly post: (message: FromWorker) => void;
 }

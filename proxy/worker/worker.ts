@@ -78,6 +78,7 @@ export class Worker {
       clusterEnv,
       http: this.#http[direction],
       tcp: { clock: env.clock, random: env.random, tls: this.#tls, onBytes: this.#countBytes(direction) },
+      ownIdentity: () => this.#identity?.spiffeId ?? '',
       post: env.post,
     });
     this.#stacks = { inbound: new Inbound(parts('inbound')), outbound: new Outbound(parts('outbound')) };
@@ -142,20 +143,13 @@ export class Worker {
 
   #drain(direction: Direction, deadlineMs: number): void {
     const stack = this.#stacks[direction];
-    let isDone = false;
-    const done = (): void => {
-      if (isDone) return;
-      isDone = true;
+    // At the deadline what is left is cut off; its end then ends the drain.
+    const timer = this.#env.clock.after(deadlineMs, () => stack.close());
+    void stack.stopAccepting().then(() => {
       timer.cancel();
       this.#env.post({ kind: 'drained', direction });
-    };
-    const timer = this.#env.clock.after(deadlineMs, () => {
-      stack.close();
-      this.#http[direction].destroy();
-      done();
     });
-    stack.stopAccepting();
-    this.#http[direction].drain(done);
+    this.#http[direction].drain();
   }
 
   // --- what the parts need -----------------------------------------------------------------------------------------
@@ -219,13 +213,12 @@ export class Worker {
 
   #observeEnv(): ObserveEnv {
     const { accessLog, accessLogPath } = this.#settings;
-    const stream = accessLogPath === '' ? process.stdout : createWriteStream(accessLogPath, { flags: 'a' });
+    const stream = accessLog === 'off' ? null : openAccessLog(accessLogPath, this.#env.log);
     return {
       clock: this.#env.clock,
       ids: new PooledIds(),
       meters: this.#meters,
-      writeAccess: accessLog === 'off' ? null : (line) => stream.write(line),
-      ownIdentity: () => this.#identity?.spiffeId ?? '',
+      writeAccess: stream === null ? null : (line) => stream.write(line),
       metersOf: (exchange) => this.#metersOf(exchange),
     };
   }
@@ -260,4 +253,12 @@ export class Worker {
       receivedCounter.add(received);
     };
   }
+}
+
+/** A log that cannot be written costs its lines, never a request. */
+function openAccessLog(path: string, log: Logger): NodeJS.WritableStream {
+  if (path === '') return process.stdout;
+  const stream = createWriteStream(path, { flags: 'a' });
+  stream.on('error', (error) => log.error('the access log cannot be written', { path, error: error.message }));
+  return stream;
 }
