@@ -115,6 +115,7 @@ export class HeadScanner {
       this.#held = larger;
     }
     chunk.copy(this.#held, this.#heldBytes, start, end);
+    this.#bytes = NO_BYTES;
     this.#heldBytes = needed;
   }
 
