@@ -7,6 +7,7 @@ import type { Service } from '../../control-plane/kinds/service.ts';
 import type { Programs } from '../programs.ts';
 import type { RunSettings } from '../run/context.ts';
 import { startMesh, type Mesh } from '../run/mesh.ts';
+import type { Replica } from '../run/replica.ts';
 import { Load, type Target } from './load.ts';
 import type { Screen } from './screen.ts';
 import { drawSummary } from './summary.ts';
@@ -124,11 +125,19 @@ async function showUntilEnd(options: DemoOptions, mesh: Mesh, load: Load, watch:
   }
 }
 
-/** Where the ready replicas behind the Service's first port answer. */
+/** Where the replicas behind the Service's first port answer: the ready ones; when none is, all, as load balancers fail open. */
 function frontReplicas(mesh: Mesh, front: Service): readonly Target[] {
+  const ready = targetsAmong(
+    mesh.replicas.filter((replica) => replica.ready),
+    front,
+  );
+  return ready.length > 0 ? ready : targetsAmong(mesh.replicas, front);
+}
+
+function targetsAmong(replicas: readonly Replica[], front: Service): readonly Target[] {
   const [port] = front.spec.ports;
   if (port === undefined) return [];
-  return mesh.replicas.flatMap(({ ready, plan, network }) => {
+  return replicas.flatMap(({ plan, network }) => {
     const isSelected =
       plan.namespace === front.meta.namespace &&
       Object.entries(front.spec.selector).every(([label, value]) => plan.labels[label] === value);
@@ -136,7 +145,7 @@ function frontReplicas(mesh: Mesh, front: Service): readonly Target[] {
       typeof port.targetPort === 'number'
         ? port.targetPort
         : plan.container.ports.find((p) => p.name === port.targetPort)?.containerPort;
-    return ready && isSelected && number !== undefined ? [{ address: network.podAddress, port: number }] : [];
+    return isSelected && number !== undefined ? [{ address: network.podAddress, port: number }] : [];
   });
 }
 

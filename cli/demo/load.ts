@@ -16,7 +16,7 @@ export interface LoadOptions {
   readonly host: string;
   /** Taken in turn. */
   readonly paths: readonly string[];
-  /** Replicas that can take a request now. */
+  /** Replicas that are worth a try now. */
   readonly targets: () => readonly Target[];
 }
 
@@ -31,7 +31,9 @@ export interface LoadTotals {
 }
 
 const TICK_MS = 10;
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 30_000;
+/** A mesh that has just started has everything to compile yet: the rate comes up to its height in this time. */
+const RAMP_MS = 2000;
 /** Requests under way; more than these fail without being sent, for then the mesh does not keep up. */
 const MAX_UNDER_WAY = 2000;
 const MAX_TRIES = 3;
@@ -92,7 +94,8 @@ export class Load {
 
   #tick(): void {
     const elapsedMs = this.#options.clock.now() - this.#startMs;
-    const wanted = Math.floor((elapsedMs * this.#options.rps) / 1000);
+    const fullMs = elapsedMs < RAMP_MS ? elapsedMs ** 2 / (2 * RAMP_MS) : elapsedMs - RAMP_MS / 2;
+    const wanted = Math.floor((fullMs * this.#options.rps) / 1000);
     for (; this.#due < wanted; this.#due++) {
       this.#sent++;
       if (this.#underWay >= MAX_UNDER_WAY) this.#fail('too many requests under way');
@@ -147,7 +150,7 @@ export class Load {
         response.on('end', () => resolve(judge(response)));
         response.resume();
       });
-      request.on('timeout', () => request.destroy(new Error('no answer within 10 s')));
+      request.on('timeout', () => request.destroy(new Error('no answer within 30 s')));
       request.on('error', (error) => resolve({ kind: 'unreachable', reason: error.message }));
     });
   }
