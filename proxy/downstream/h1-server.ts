@@ -16,6 +16,7 @@ import type { HeaderList } from '../http/headers.ts';
 import {
   BODY_UNTIL_CLOSE,
   CHUNKED_BODY,
+  NO_BODY,
   type BodyKind,
   type HeadLimits,
   type ParseFailure,
@@ -177,7 +178,10 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#answerBegun = true;
     this.#body = this.#frame(request, body);
     const connection = this.#close ? 'close' : request.version === 10 ? 'keep-alive' : '';
-    this.#output.text(writeResponseHead(head, this.#body, connection));
+    const toHead = request.method === 'HEAD';
+    this.#output.text(writeResponseHead(head, this.#body, connection, toHead));
+    // An answer of our own has a body whatever was asked; to HEAD only its length is told (RFC 9110 9.3.2).
+    if (toHead) this.#body = NO_BODY;
     this.#output.flushSoon();
   }
 
@@ -190,7 +194,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   }
 
   writeData(chunk: Buffer, start: number, end: number): boolean {
-    if (this.#closed || this.#answerDone) return true;
+    if (this.#closed || this.#answerDone || this.#body.kind === 'none') return true;
     const output = this.#output;
     if (this.#body.kind === 'chunked') {
       output.text(chunkHead(end - start));

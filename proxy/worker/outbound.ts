@@ -19,6 +19,10 @@ import { forwardTcp, passThrough } from './tcp.ts';
 /** An undeclared port whose client says nothing for this long is taken as one where the server speaks first. */
 const SILENT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
+const MAX_NAMES = 1000;
+
+/** A destination as the application's proxy requests name it. */
+type NamedDestination = HostPort & { readonly name: string };
 
 function peerOf(socket: Socket): DownstreamPeer {
   return {
@@ -33,6 +37,7 @@ export class Outbound {
   readonly #parts: StackParts;
   readonly #listeners: Listener[] = [];
   readonly #passthrough: Passthrough;
+  readonly #names = new Map<string, NamedDestination | null>();
 
   constructor(parts: StackParts) {
     this.#parts = parts;
@@ -200,21 +205,31 @@ export class Outbound {
     forwarding.begin(runtime.table(network.routes), runtime.clusters);
   }
 
+  /** Remembered, for parsing a name costs more than finding it; bounded by starting anew. */
+  #proxyName(authority: string): NamedDestination | null {
+    const known = this.#names.get(authority);
+    if (known !== undefined) return known;
+    const named = nameOfAuthority(authority);
+    if (this.#names.size >= MAX_NAMES) this.#names.clear();
+    this.#names.set(authority, named);
+    return named;
+  }
+
   #proxyRequest(forwarding: Forwarding, head: RequestHead): void {
-    const destination = parseDestination(head.authority) ?? parseDestination(`${head.authority}:80`);
-    if (destination === null) {
+    const named = this.#proxyName(head.authority);
+    if (named === null) {
       forwarding.fail('bad-request', 'the request names no host');
       return;
     }
-    const name = addressName(destination.host, destination.port);
+    const { name, address, port } = named;
     const { destinations, settings } = this.#parts;
     const go = (state: 'ready' | 'unknown' | 'timeout'): void => {
       if (state === 'ready') this.#begin(forwarding, name);
       else if (state === 'timeout' || settings.unknownDestinations === 'refuse') this.#refuse(forwarding, state);
-      else if (this.#isOwn({ address: destination.host, port: destination.port })) {
+      else if (this.#isOwn({ address, port })) {
         forwarding.fail('loop', 'the request would come back to this sidecar');
       } else {
-        const target = this.#passthrough.target(destination.host, destination.port);
+        const target = this.#passthrough.target(address, port);
         forwarding.begin(target.table, target.clusters);
       }
     };
@@ -222,6 +237,13 @@ export class Outbound {
     if (state === 'pending') destinations.wait(name, { onDestination: go });
     else go(state);
   }
+}
+
+/** The destination that an authority names; HTTP's port when it names none. */
+function nameOfAuthority(authority: string): NamedDestination | null {
+  const parsed = parseDestination(authority) ?? parseDestination(`${authority}:80`);
+  if (parsed === null) return null;
+  return { name: addressName(parsed.host, parsed.port), address: parsed.host, port: parsed.port };
 }
 
 function parseNamed(name: string): HostPort | null {

@@ -3,7 +3,7 @@
  */
 import t, { type Test } from 'tap';
 import { answering, okResponse, openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
-import { cluster, destination, endpoint, startWorker, type TestWorker } from '../../support/worker.ts';
+import { change, cluster, destination, endpoint, startWorker, table, type TestWorker } from '../../support/worker.ts';
 
 interface Rig {
   readonly upstream: RawUpstream;
@@ -62,6 +62,21 @@ t.test('answers without body have none, whatever the upstream sends after them',
   const all = await client.includes('second');
   t.notMatch(all, /EXTRA/);
   t.equal(upstream.connections.length, 2, 'a connection with bytes nobody asked for is not used again');
+});
+
+t.test('HEAD gets no body, not even with an answer of our own or a chunked resource', async (t) => {
+  const { worker, client } = await rig(
+    t,
+    answering(() => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'),
+  );
+  client.write('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const chunked = await client.includes('\r\n\r\n');
+  t.notMatch(chunked, /content-length: 0/);
+  worker.apply(change({ routes: new Map([['echo:80', table('echo:80', [])]]) }));
+  const before = client.text.length;
+  client.write('HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const text = (await client.until((all) => all.endsWith('no route matches\n'))).slice(before);
+  t.match(text, /^HTTP\/1\.1 404 Not Found\r\ncontent-length: 27\r\n(?:[a-z-]+: [^\r]*\r\n)+\r\nHTTP\/1\.1 404/);
 });
 
 t.test('an answer cut off by the upstream is cut off for the client', async (t) => {
