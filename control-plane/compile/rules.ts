@@ -98,6 +98,7 @@ function compileBackends(
 const PROXY_FIELDS: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
+  'expect',
   'host',
   'keep-alive',
   'proxy-connection',
