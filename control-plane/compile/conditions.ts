@@ -27,6 +27,11 @@ export interface ParentRefStatus {
   readonly port: number | null;
 }
 
+export interface ParentStatus {
+  readonly ref: ParentRefStatus;
+  readonly conditions: readonly Condition[];
+}
+
 export interface ObjectStatus {
   readonly kind: Kind;
   readonly namespace: string;
@@ -34,7 +39,7 @@ export interface ObjectStatus {
   /** Where the object was written; null when it came from an API server. */
   readonly place: Place | null;
   /** One for each parentRef or targetRef, in their order. */
-  readonly parents: readonly { readonly ref: ParentRefStatus; readonly conditions: readonly Condition[] }[];
+  readonly parents: readonly ParentStatus[];
   /** About the object itself; for kinds that attach to nothing. */
   readonly conditions: readonly Condition[];
 }

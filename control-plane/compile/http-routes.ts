@@ -7,7 +7,7 @@ import { objectKey } from '../kinds/meta.ts';
 import type { Service, ServicePortSpec } from '../kinds/service.ts';
 import { DEFAULT_ROUTE_POLICY } from '../model/policy.ts';
 import type { Route } from '../model/route.ts';
-import { byAge, condition, objectStatus, type Condition, type ObjectStatus } from './conditions.ts';
+import { byAge, condition, objectStatus, type Condition, type ObjectStatus, type ParentStatus } from './conditions.ts';
 import { routePolicy } from './policies/in-force.ts';
 import { settler, type Losses } from './policies/settle.ts';
 import type { PolicyTable } from './policies/targets.ts';
@@ -19,6 +19,7 @@ import { meshPorts } from './services.ts';
 /** A route on a Service, with its rules as seen from there. */
 interface Attachment {
   readonly route: HttpRoute;
+  readonly service: Service;
   readonly ports: ReadonlySet<number>;
   readonly rules: readonly CompiledRule[];
 }
@@ -33,26 +34,36 @@ export function attachRoutes(
   routes: ReadonlyMap<string, HttpRoute>,
   services: ReadonlyMap<string, Service>,
 ): AttachedRoutes {
-  const byService = new Map<string, Attachment[]>();
+  const attachments: Attachment[] = [];
   const statuses: ObjectStatus[] = [];
   for (const route of [...routes.values()].sort(byAge)) {
-    const parents = route.spec.parentRefs.filter(isServiceRef).map((ref) => {
-      const key = `${ref.namespace === '' ? route.meta.namespace : ref.namespace}/${ref.name}`;
-      const parent = services.get(key);
-      if (parent === undefined) return refused(route, ref, `Service ${key} does not exist`);
-      const ports = attachablePorts(parent, ref);
-      if (typeof ports === 'string') return refused(route, ref, ports);
-      const rules = route.spec.rules.map((rule, i) => compileRule(route, i, rule, parent, services));
-      const attachment = { route, ports: new Set(ports.map((port) => port.port)), rules };
-      const list = byService.get(key);
-      if (list === undefined) byService.set(key, [attachment]);
-      else list.push(attachment);
-      return { ref: parentRef(route, ref), conditions: parentConditions(route, rules) };
-    });
+    const parents: ParentStatus[] = [];
+    for (const ref of route.spec.parentRefs.filter(isServiceRef)) {
+      const attachment = attach(route, ref, services);
+      const attached = typeof attachment !== 'string';
+      if (attached) attachments.push(attachment);
+      const conditions = attached ? attachedConditions(route, attachment.rules) : refusedConditions(route, attachment);
+      parents.push({ ref: parentRef(route, ref), conditions });
+    }
     // Parents of other kinds are other controllers' business.
     if (parents.length > 0) statuses.push(objectStatus(route, { parents }));
   }
-  return { byService, statuses };
+  return { byService: Map.groupBy(attachments, ({ service }) => objectKey(service.meta)), statuses };
+}
+
+/** The attachment, or the sentence that says why there is none. */
+function attach(route: HttpRoute, ref: ParentRef, services: ReadonlyMap<string, Service>): Attachment | string {
+  const key = `${namespaceOf(route, ref)}/${ref.name}`;
+  const service = services.get(key);
+  if (service === undefined) return `Service ${key} does not exist`;
+  const ports = attachablePorts(service, ref);
+  if (typeof ports === 'string') return ports;
+  const rules = route.spec.rules.map((rule, i) => compileRule(route, i, rule, service, services));
+  return { route, service, ports: new Set(ports.map((port) => port.port)), rules };
+}
+
+function namespaceOf(route: HttpRoute, ref: ParentRef): string {
+  return ref.namespace === '' ? route.meta.namespace : ref.namespace;
 }
 
 function isServiceRef(ref: ParentRef): boolean {
@@ -76,27 +87,19 @@ function attachablePorts(service: Service, ref: ParentRef): readonly ServicePort
     : `${name} carries no HTTP there: its port is declared ${[...new Set(chosen.map(protocolOf))].join(', ')}`;
 }
 
-function parentRef(route: HttpRoute, ref: ParentRef): ObjectStatus['parents'][number]['ref'] {
+function parentRef(route: HttpRoute, ref: ParentRef): ParentStatus['ref'] {
   const { group, kind, name, sectionName, port } = ref;
-  return {
-    group,
-    kind,
-    namespace: ref.namespace === '' ? route.meta.namespace : ref.namespace,
-    name,
-    sectionName,
-    port,
-  };
+  return { group, kind, namespace: namespaceOf(route, ref), name, sectionName, port };
 }
 
-function refused(route: HttpRoute, ref: ParentRef, message: string): ObjectStatus['parents'][number] {
-  const conditions = [
+function refusedConditions(route: HttpRoute, message: string): Condition[] {
+  return [
     condition(route, 'Accepted', false, 'NoMatchingParent', message),
     condition(route, 'ResolvedRefs', true, 'ResolvedRefs'),
   ];
-  return { ref: parentRef(route, ref), conditions };
 }
 
-function parentConditions(route: HttpRoute, rules: readonly CompiledRule[]): Condition[] {
+function attachedConditions(route: HttpRoute, rules: readonly CompiledRule[]): Condition[] {
   const unsupported = rules.flatMap((rule) => rule.unsupported);
   const unresolved = rules.flatMap((rule) => rule.unresolved);
   const reasons = [...new Set(unresolved.map((u) => u.message))];

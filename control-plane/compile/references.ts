@@ -35,7 +35,7 @@ export function resolveBackend(
   }
   const isParent = namespace === parent.meta.namespace && ref.name === parent.meta.name;
   if (namespace !== route.meta.namespace && !isParent) {
-    const message = `${name} is in another namespace, and no ReferenceGrant there allows it`;
+    const message = `${name} is in another namespace: that takes a ReferenceGrant there, and this version reads none`;
     return err({ reason: 'RefNotPermitted', message });
   }
   const service = services.get(`${namespace}/${ref.name}`);

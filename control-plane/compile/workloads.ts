@@ -23,15 +23,10 @@ export interface SelectorIndex {
 }
 
 export function selectorIndex(services: ReadonlyMap<string, Service>): SelectorIndex {
-  const byFirstLabel = new Map<string, Service[]>();
-  for (const service of services.values()) {
-    const first = Object.entries(service.spec.selector)[0];
-    if (first === undefined) continue;
-    const key = `${service.meta.namespace}\n${first[0]}\n${first[1]}`;
-    const list = byFirstLabel.get(key);
-    if (list === undefined) byFirstLabel.set(key, [service]);
-    else list.push(service);
-  }
+  const byFirstLabel = Map.groupBy(services.values(), ({ meta, spec }) => {
+    const [label, value] = Object.entries(spec.selector)[0] ?? [];
+    return `${meta.namespace}\n${label}\n${value}`;
+  });
   return {
     selecting: (pod) =>
       Object.entries(pod.meta.labels)

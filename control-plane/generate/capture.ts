@@ -33,12 +33,12 @@ export function captureListener(): Listener {
 
 export function captureTable(mesh: Mesh, client: Client): RouteConfiguration {
   const taken = new Set<string>();
-  const hosts = [...mesh.services.keys()].sort().flatMap((key) => {
-    const service = mesh.services.get(key);
-    return (service?.ports ?? [])
+  const services = [...mesh.services.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  const hosts = services.flatMap((service) =>
+    service.ports
       .filter(({ protocol }) => protocol !== 'tcp' && protocol !== 'tls')
-      .map((port) => virtualHost(mesh, client, service!, port, taken));
-  });
+      .map((port) => virtualHost(mesh, client, service, port, taken)),
+  );
   const rest = { name: PASSTHROUGH_CLUSTER, domains: ['*'], routes: [plainRoute(PASSTHROUGH_CLUSTER)] };
   return RouteConfiguration.fromPartial({ name: OUTBOUND, virtualHosts: [...hosts, rest] });
 }

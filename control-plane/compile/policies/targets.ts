@@ -21,20 +21,19 @@ export interface PolicyTable {
 }
 
 export function policyTable(world: World): PolicyTable {
-  const byTarget = new Map<string, TrafficPolicy[]>();
-  for (const policy of [...world.trafficPolicies.values()].sort(byAge)) {
-    for (const ref of policy.spec.targetRefs) {
-      if (missingTarget(ref, policy, world) !== null) continue;
-      const target = targetName(ref.kind, policy.meta.namespace, ref.name, ref.sectionName);
-      const list = byTarget.get(target);
-      if (list === undefined) byTarget.set(target, [policy]);
-      else if (!list.includes(policy)) list.push(policy);
-    }
-  }
+  const attached = [...world.trafficPolicies.values()].sort(byAge).flatMap((policy) =>
+    policy.spec.targetRefs
+      .filter((ref) => missingTarget(ref, policy, world) === null)
+      .map(({ kind, name, sectionName }) => ({
+        policy,
+        target: targetName(kind, policy.meta.namespace, name, sectionName),
+      })),
+  );
+  const byTarget = Map.groupBy(attached, ({ target }) => target);
   const levels = (kind: PolicyTargetRef['kind'], namespace: string, name: string, section: string): Level[] =>
     (section === '' ? [''] : [section, ''])
       .map((part) => targetName(kind, namespace, name, part))
-      .flatMap((target) => ({ target, policies: byTarget.get(target) ?? [] }));
+      .map((target) => ({ target, policies: [...new Set(byTarget.get(target)?.map(({ policy }) => policy))] }));
   return {
     levelsOfPort: ({ meta }, portName) => levels('Service', meta.namespace, meta.name, portName),
     levelsOfRule: ({ meta }, ruleName) => levels('HTTPRoute', meta.namespace, meta.name, ruleName),
