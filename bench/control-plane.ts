@@ -4,15 +4,21 @@
  * The control plane is a process of its own over a folder of manifests; the clients are delta streams over TLS in this one,
  * each with a connection and a token of its own. Times include noticing the file, the debounce and the compilation.
  */
+import { Metadata, credentials } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import {
+  AggregatedDiscoveryServiceClient,
+  DeltaDiscoveryRequest,
+} from '#api/generated/envoy/service/discovery/v3/discovery.ts';
+import type { DeltaDiscoveryResponse } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
 import { TYPE } from '#api/names.ts';
 import { systemClock } from '#base/clock.ts';
 import { FolderTokens, loadTokenKey } from '../control-plane/identity/tokens.ts';
-import { DeltaStream } from '../test/support/ads-client.ts';
 
 const { values } = parseArgs({
   options: {
@@ -85,21 +91,36 @@ function startControlPlane(folder: string, state: string): Promise<Child> {
   });
 }
 
-/** One client; `acked` counts the responses that it answered. */
+/** What the fakes say; the rest of a request is empty. */
+interface Wish {
+  readonly typeUrl: string;
+  readonly node?: { id: string; userAgentName: string };
+  readonly resourceNamesSubscribe?: string[];
+  readonly responseNonce?: string;
+}
+
+/** One client: acks what it is told and counts it. */
 class FakeSidecar {
-  readonly stream: DeltaStream;
+  readonly #stream: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
   held = 0;
   #onResponse: () => void = () => undefined;
 
-  constructor(index: number, address: string, ca: string, tokens: FolderTokens) {
+  constructor(index: number, address: string, ca: Buffer, tokens: FolderTokens) {
     const pod = `pod-${index}`;
     const token = tokens.issue({ namespace: 'bench', serviceAccount: 'default', pod }, 3_600_000);
-    this.stream = new DeltaStream(address, { ca, token }, { id: `sidecar~${pod}~bench`, userAgentName: 'tulle' });
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${token}`);
+    const options = { 'grpc.ssl_target_name_override': 'localhost' };
+    const client = new AggregatedDiscoveryServiceClient(address, credentials.createSsl(ca), options);
+    this.#stream = client.deltaAggregatedResources(metadata);
+    this.#stream.on('data', (response: DeltaDiscoveryResponse) => this.#receive(response));
+    // The control plane ends before its clients do.
+    this.#stream.on('error', () => undefined);
     // Everybody follows the first service, which the rounds change, and a window of the others.
     const others = Array.from({ length: count.subscribed - 1 }, (_, i) => 1 + ((index * 7 + i) % (count.services - 1)));
-    const names = [0, ...others].map((i) => `s${i}.bench.svc.cluster.local:8080`);
-    for (const type of TYPES) this.stream.subscribe(type, ...names);
-    void this.#follow();
+    const resourceNamesSubscribe = [0, ...others].map((i) => `s${i}.bench.svc.cluster.local:8080`);
+    const node = { id: `sidecar~${pod}~bench`, userAgentName: 'tulle' };
+    for (const typeUrl of TYPES) this.#ask({ node, typeUrl, resourceNamesSubscribe });
   }
 
   /** Resolves when this client holds `held` resources, counting each time that one came. */
@@ -112,13 +133,14 @@ class FakeSidecar {
     });
   }
 
-  async #follow(): Promise<void> {
-    for (;;) {
-      await this.stream.said();
-      this.stream.answer();
-      this.held += this.stream.last?.resources.length ?? 0;
-      this.#onResponse();
-    }
+  #receive({ typeUrl, nonce, resources }: DeltaDiscoveryResponse): void {
+    this.#ask({ typeUrl, responseNonce: nonce });
+    this.held += resources.length;
+    this.#onResponse();
+  }
+
+  #ask(request: Wish): void {
+    this.#stream.write(DeltaDiscoveryRequest.fromPartial(request));
   }
 }
 
@@ -177,7 +199,7 @@ async function main(): Promise<void> {
     );
     print('memory before clients', `${usage(child.pid).rssMb.toFixed(0)} MB`);
     const tokens = new FolderTokens(loadTokenKey(state), systemClock);
-    const ca = readFileSync(join(state, 'ca.pem'), 'utf8');
+    const ca = readFileSync(join(state, 'ca.pem'));
     const connectMs = systemClock.now();
     const clients = Array.from({ length: count.clients }, (_, i) => new FakeSidecar(i, child.xdsAddress, ca, tokens));
     await Promise.all(clients.map((client) => client.until(count.subscribed * TYPES.length)));

@@ -2,11 +2,11 @@
  * The control plane, composed: sources -> world -> mesh -> resources -> clients, with identity and admin beside it.
  * Usable within any process; reads no flag and no environment.
  */
-import { setImmediate } from 'node:timers';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { Scope } from '#base/scope.ts';
 import { startAdmin } from './admin/server.ts';
+import type { AdminViews } from './admin/server.ts';
 import { Metrics } from './admin/metrics.ts';
 import type { Gauges } from './admin/metrics.ts';
 import { AuthorityUpkeep } from './authority-upkeep.ts';
@@ -57,42 +57,51 @@ export async function startControlPlane(settings: Settings, parts: ControlPlaneP
   }
 }
 
-async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope): Promise<ControlPlane> {
+/** What holds the state of a control plane, before any port is open. */
+interface Core {
+  readonly upkeep: AuthorityUpkeep;
+  readonly tokens: FolderTokens;
+  readonly clients: Clients;
+  readonly metrics: Metrics;
+  readonly state: MeshState;
+  readonly provider: MeshProvider;
+}
+
+function createCore(settings: Settings, parts: ControlPlaneParts): Core {
   const { clock, log } = parts;
   const upkeep = new AuthorityUpkeep(settings, clock);
-  const { authority, caFile, credentials } = upkeep;
   const tokens = new FolderTokens(loadTokenKey(settings.stateDir), clock);
-  const clients = new Clients(MAX_CLIENTS, (run) => void setImmediate(run));
-  const metrics = new Metrics(() => gauges(state, clients, provider, upkeep, clock));
-  const state: MeshState = new MeshState({
+  const clients = new Clients(MAX_CLIENTS, (run) => void clock.after(0, run));
+  const metrics = new Metrics(() => gauges(core, clock));
+  const state = new MeshState({
     sources: [...folderSources(settings, parts), ...(parts.sources ?? [])],
     compile: settings,
     clusterIpRange: settings.clusterIpRange,
     clock,
     log,
     onChange: ({ mesh }) => {
-      provider.setMesh(mesh);
+      core.provider.setMesh(mesh);
       clients.wakeAll();
     },
     onCompiled: (durationMs) => metrics.compiled(durationMs),
   });
-  const provider: MeshProvider = new MeshProvider(state.compiled.mesh, () => authority.trustBundle);
+  const provider = new MeshProvider(state.compiled.mesh, () => upkeep.authority.trustBundle);
+  const core: Core = { upkeep, tokens, clients, metrics, state, provider };
+  return core;
+}
+
+async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope): Promise<ControlPlane> {
+  const { clock, log } = parts;
+  const core = createCore(settings, parts);
+  const { upkeep, tokens, clients, metrics, state, provider } = core;
   scope.add(() => state.close());
-  const admin = await startAdmin(settings.adminAddress, {
-    isReady: () => state.isSynced,
-    metrics,
-    debug: {
-      clients: () => clients.views(),
-      mesh: () => state.compiled.mesh,
-      conditions: () => state.compiled.conditions,
-      problems: () => state.problems,
-    },
-  });
+  const admin = await startAdmin(settings.adminAddress, adminViews(core));
   scope.add(() => admin.close());
   // Clients are let in when everything was read: nobody is ever told half of a mesh.
   await state.start();
   scope.add(upkeep.start(log));
   const authentication = proofOfIdentity(tokens, settings.trustDomain);
+  const { authority, credentials, caFile } = upkeep;
   const options: ServeOptions = {
     provider,
     clients,
@@ -117,6 +126,19 @@ async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope)
     caFile,
     issueToken: (workload, lifeMs) => tokens.issue(workload, lifeMs),
     close: async () => void (await scope.close()),
+  };
+}
+
+function adminViews({ state, metrics, clients }: Core): AdminViews {
+  return {
+    isReady: () => state.isSynced,
+    metrics,
+    debug: {
+      clients: () => clients.views(),
+      mesh: () => state.compiled.mesh,
+      conditions: () => state.compiled.conditions,
+      problems: () => state.problems,
+    },
   };
 }
 
@@ -154,13 +176,7 @@ function observe(metrics: Metrics, log: Logger): ServeObserver {
   };
 }
 
-function gauges(
-  state: MeshState,
-  clients: Clients,
-  provider: MeshProvider,
-  upkeep: AuthorityUpkeep,
-  clock: Clock,
-): Gauges {
+function gauges({ state, clients, provider, upkeep }: Core, clock: Clock): Gauges {
   const { authority } = upkeep;
   return {
     clients: clients.size,

@@ -6,7 +6,7 @@ import { PushQueue } from './push-queue.ts';
 import type { ClientStream, ClientView } from './stream.ts';
 
 /** Streams served before the event loop gets its turn: a few milliseconds of work. */
-const STREAMS_PER_TURN = 16;
+const STREAMS_PER_TURN = 32;
 
 export class Clients {
   readonly #streams = new Set<ClientStream>();
