@@ -53,7 +53,7 @@ function readSkips(tap: string): string[] {
 
 /** One line a file with its time, so that a slow one is seen. */
 function readFiles(tap: string): string[] {
-  return [...tap.matchAll(/^(ok|not ok) \d+ - (\S+)(?: # (?:SKIP.*)?(?:time=([\d.]+)ms)?)?/gm)].map(
+  return [...tap.matchAll(/^(ok|not ok) \d+ - (\S+\.test\.ts)(?: # (?:SKIP.*)?(?:time=([\d.]+)ms)?)?/gm)].map(
     ([, verdict, file, ms]) =>
       `${verdict === 'ok' ? 'ok    ' : 'FAILED'} ${file}${ms === undefined ? '' : ` ${Math.round(Number(ms))} ms`}`,
   );
