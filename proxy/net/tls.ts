@@ -2,7 +2,7 @@
  * Mutual TLS between sidecars: TLS 1.3 only, certificates of the mesh on both sides, the peer known by its SPIFFE ID.
  * Knows where certificates are used, not where they come from. Without identity and trust bundle nobody is let in and nobody is called.
  */
-import type { OnReadOpts, Socket } from 'node:net';
+import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import {
   connect,
   createSecureContext,
@@ -119,7 +119,8 @@ export class MeshTls {
       host: address,
       port,
       secureContext: this.#client,
-      servername: serverName,
+      // Addresses are no server names (RFC 6066 section 3), and Node throws at one; who is meant is checked by identity.
+      servername: isIP(serverName) === 0 ? serverName : '',
       ALPNProtocols: ['http/1.1'],
       minVersion: 'TLSv1.3',
       rejectUnauthorized: true,
