@@ -35,6 +35,8 @@ export interface RunContext {
   readonly clock: Clock;
   readonly watchdog: Watchdog;
   readonly objects: ObjectFolder;
+  /** One token a pod, in files of their names. */
+  readonly tokenFolder: string;
   readonly controlPlane: ControlPlaneProcess;
   readonly report: Report;
 }

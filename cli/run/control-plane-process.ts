@@ -1,6 +1,7 @@
 /**
  * The control plane of a mesh as a child process: kept alive, and never needed by the runner itself once the tokens are made.
  */
+import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { formatDuration } from '#base/duration.ts';
@@ -82,6 +83,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await kept.stop(STOP_MS);
     throw new Error(`the control plane does not become ready; see ${logFile}`);
   }
+  chmodSync(state, network.folderMode);
   const tokens = new FolderTokens(loadTokenKey(state), clock);
   return {
     get pid() {

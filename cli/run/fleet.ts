@@ -20,6 +20,8 @@ export class Fleet {
   readonly #network: Network;
   readonly #onChange: () => void;
   readonly #replicas = new Map<string, Replica>();
+  /** Names of replicas that the network is still making room for. */
+  readonly #starting = new Set<string>();
   readonly #told = new Set<string>();
   #world: World | null = null;
   #busy: Promise<void> = Promise.resolve();
@@ -83,7 +85,7 @@ export class Fleet {
   }
 
   async #compare(): Promise<void> {
-    for (const [key, deployment] of this.#wanted()) await this.#follow(key, deployment);
+    await Promise.all(this.#wanted().map(([key, deployment]) => this.#follow(key, deployment)));
     // A Deployment that cannot run as it is written now keeps what runs of it.
     for (const replica of this.replicas) {
       const isGone = this.#world?.deployments.has(keyOf(replica.plan)) === false;
@@ -122,19 +124,21 @@ export class Fleet {
     const running = own.map((r) => ({ name: r.plan.name, revision: r.plan.revision, ready: r.ready }));
     const steps = nextSteps(deployment.spec.replicas, revisionOf(deployment), running);
     for (const replica of own) if (steps.end.includes(replica.plan.name)) this.#retire(replica);
-    for (let i = 0; i < steps.start; i++) await this.#start(deployment);
+    await Promise.all(Array.from({ length: steps.start }, () => this.#start(deployment)));
   }
 
   async #start(deployment: Deployment): Promise<void> {
     const plan = this.#freshPlan(deployment);
     if (plan === null || this.#world === null) return;
     const services = [...this.#world.services.values()];
-    const network = await this.#network.join({
+    this.#starting.add(nameOf(plan));
+    const joined = this.#network.join({
       pod: plan.name,
       namespace: plan.namespace,
       meshed: plan.meshed,
       services,
     });
+    const network = await joined.finally(() => this.#starting.delete(nameOf(plan)));
     const replica = new Replica(plan, network, this.#context, () => this.#changed());
     this.#replicas.set(nameOf(plan), replica);
     replica.start();
@@ -150,7 +154,7 @@ export class Fleet {
     const namespace = this.#world?.namespaces.get(deployment.meta.namespace);
     for (let number = 0; number <= 2 * MAX_REPLICAS; number++) {
       const plan = planReplica(deployment, namespace, number, new Problems());
-      if (plan === null || !this.#replicas.has(nameOf(plan))) return plan;
+      if (plan === null || !(this.#replicas.has(nameOf(plan)) || this.#starting.has(nameOf(plan)))) return plan;
     }
     return null;
   }

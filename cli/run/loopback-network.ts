@@ -18,6 +18,7 @@ export async function loopbackNetwork(clusterDomain: string, pool = new AddressP
   return {
     controlPlaneAddress: await pool.controlPlane(),
     controlPlaneFlags: {},
+    folderMode: 0o700,
     join: async (request) => join(request, clusterDomain, pool),
     servicesChanged: () => undefined,
     close() {

@@ -51,12 +51,15 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
 async function openMesh(options: MeshOptions, scope: Scope): Promise<Mesh> {
   const { settings, clock, report } = options;
   mkdirSync(settings.stateFolder, { recursive: true });
-  chmodSync(settings.stateFolder, settings.network === 'loopback' ? 0o700 : 0o711);
   const watchdog = startWatchdog();
   scope.add(() => watchdog.close());
   const network = await openNetwork(options);
   scope.add(() => network.close());
+  chmodSync(settings.stateFolder, network.folderMode);
   const objectFolder = path.join(settings.stateFolder, 'objects');
+  const tokenFolder = path.join(settings.stateFolder, 'tokens');
+  mkdirSync(tokenFolder, { recursive: true });
+  chmodSync(tokenFolder, network.folderMode);
   const objects = new ObjectFolder(objectFolder);
   const listeners = new Set<() => void>();
   const meshFile = new MeshFile(settings.stateFolder);
@@ -71,7 +74,7 @@ async function openMesh(options: MeshOptions, scope: Scope): Promise<Mesh> {
   scope.add(() => controlPlane.stop());
 
   scope.add(() => meshFile.remove());
-  const running = new Fleet({ ...options, watchdog, objects, controlPlane }, network, () => {
+  const running = new Fleet({ ...options, watchdog, objects, controlPlane, tokenFolder }, network, () => {
     meshFile.write(controlPlane, running.replicas);
     for (const listener of listeners) listener();
     listeners.clear();

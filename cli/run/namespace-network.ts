@@ -31,6 +31,7 @@ export async function namespaceNetwork(settings: RunSettings, programs: Programs
 }
 
 class NamespaceNetwork implements Network {
+  readonly folderMode = 0o711;
   readonly #prefix: string;
   readonly #bridge: string;
   readonly #settings: RunSettings;

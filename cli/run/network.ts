@@ -40,6 +40,8 @@ export interface Network {
   readonly controlPlaneAddress: string;
   /** Flags of the control plane that belong to this kind of network. */
   readonly controlPlaneFlags: Flags;
+  /** Of folders with files for sidecars: these may be another user, who must get through to what is lent to them. */
+  readonly folderMode: number;
   /** Rejects when the machine refuses. */
   join(request: JoinRequest): Promise<ReplicaNetwork>;
   /** Services came or went: names lead elsewhere. */

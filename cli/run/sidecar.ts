@@ -1,7 +1,6 @@
 /**
  * How a sidecar is started.
  */
-import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { formatDuration } from '#base/duration.ts';
 import { flagWords } from '../flags.ts';
@@ -14,10 +13,7 @@ import type { ReplicaPlan } from './replica-plan.ts';
 /** The command of the sidecar beside `plan`; its token is written to the state folder, readable by it alone. */
 export function sidecarCommand(plan: ReplicaPlan, network: ReplicaNetwork, context: RunContext): Command {
   const { settings, programs, controlPlane } = context;
-  const folder = path.join(settings.stateFolder, 'tokens');
-  mkdirSync(folder, { recursive: true });
-  chmodSync(folder, 0o711);
-  const tokenFile = path.join(folder, plan.name);
+  const tokenFile = path.join(context.tokenFolder, plan.name);
   writeWhole(
     tokenFile,
     controlPlane.issueToken({ namespace: plan.namespace, serviceAccount: plan.serviceAccount, pod: plan.name }),

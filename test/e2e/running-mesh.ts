@@ -8,6 +8,7 @@ import { systemClock } from '#base/clock.ts';
 import { ask } from '../../cli/admin/ask.ts';
 import { Load } from '../../cli/demo/load.ts';
 import { ownPrograms } from '../../cli/programs.ts';
+import type { RunSettings } from '../../cli/run/context.ts';
 import { startMesh, type Mesh } from '../../cli/run/mesh.ts';
 import type { Replica } from '../../cli/run/replica.ts';
 
@@ -33,11 +34,20 @@ export function stateFolder(): string {
   return mkdtempSync(path.join(tmpdir(), 'tulle-e2e-'));
 }
 
-/** The shop, all replicas ready. */
-export async function startShop(options: { leafTtlMs: number }): Promise<RunningMesh> {
-  const state = stateFolder();
-  const folder = path.join(state, 'shop');
+/** A copy of the shop, all replicas ready. */
+export function startShop(options: { leafTtlMs: number }): Promise<RunningMesh> {
+  const folder = path.join(stateFolder(), 'shop');
   cpSync(path.join(ROOT, 'examples/shop'), folder, { recursive: true });
+  return startFolder(folder, 10, options);
+}
+
+/** The mesh of a folder of its own below a state folder, when so many replicas are ready. */
+export async function startFolder(
+  folder: string,
+  replicas: number,
+  options: Partial<Pick<RunSettings, 'leafTtlMs' | 'network'>>,
+): Promise<RunningMesh> {
+  const state = path.dirname(folder);
   const said: string[] = [];
   const searchPath = `${path.dirname(process.execPath)}:/usr/bin:/bin`;
   const programs = ownPrograms(path.join(ROOT, 'cli/main.ts'), state, searchPath);
@@ -49,14 +59,15 @@ export async function startShop(options: { leafTtlMs: number }): Promise<Running
       network: 'loopback',
       clusterDomain: 'cluster.local',
       trustDomain: 'cluster.local',
-      leafTtlMs: options.leafTtlMs,
+      leafTtlMs: 86_400_000,
       baseVariables: { PATH: searchPath },
+      ...options,
     },
     programs: { ...programs, env: { ...programs.env, NODE_COMPILE_CACHE: COMPILE_CACHE } },
     clock: systemClock,
     report: { news: (line) => said.push(line), problem: (line) => said.push(`! ${line}`) },
   });
-  await until('all replicas are ready', () => mesh.settled && mesh.replicas.length === 10);
+  await until('all replicas are ready', () => mesh.settled && mesh.replicas.length === replicas);
   return {
     mesh,
     folder,
