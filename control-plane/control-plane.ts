@@ -169,11 +169,17 @@ function observe(metrics: Metrics, log: Logger): ServeObserver {
         names: names.slice(0, 10),
       });
     },
+    failed: (client, error) => log.error('a client could not be served', { client, error: describe(error) }),
     refused: (peer, reason) => {
       metrics.refused();
       log.warn('call refused', { peer, reason });
     },
   };
+}
+
+/** With the stack: this is a defect of ours. */
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function gauges({ state, clients, provider, upkeep }: Core, clock: Clock): Gauges {

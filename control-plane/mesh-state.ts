@@ -91,7 +91,13 @@ export class MeshState {
     const startMs = clock.now();
     const before = this.#compiled;
     const world = this.#clusterIps?.fill(this.#store.world) ?? this.#store.world;
-    this.#compiled = compile(world, this.#options.compile, before);
+    try {
+      this.#compiled = compile(world, this.#options.compile, before);
+    } catch (error) {
+      // A defect of ours: what was in force stays, and the next change is another chance.
+      log.error('the manifests could not be compiled', { error: error instanceof Error ? error.stack : String(error) });
+      return;
+    }
     onCompiled(clock.now() - startMs);
     logConditions(before.conditions, this.#compiled.conditions, log);
     if (this.#compiled.mesh !== before.mesh) onChange(this.#compiled);

@@ -12,6 +12,8 @@ export interface ServeObserver {
   pushed(type: ResourceType, resources: number, removed: number, durationMs: number): void;
   acked(type: ResourceType): void;
   nacked(client: string, type: ResourceType, reason: string, names: readonly string[]): void;
+  /** An error of ours ended the stream of this client. */
+  failed(client: string, error: unknown): void;
   /** A call was refused: `reason` holds no secret. */
   refused(peer: string, reason: string): void;
 }

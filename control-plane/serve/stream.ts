@@ -19,7 +19,12 @@ import type { Receipt, Subscription, SubscriptionView } from './subscription.ts'
 export const STALL_MS = 60_000;
 
 /** Why the server ends a stream, as a gRPC status. */
-export type EndReason = 'INVALID_ARGUMENT' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'DEADLINE_EXCEEDED';
+export type EndReason =
+  | 'INVALID_ARGUMENT'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'DEADLINE_EXCEEDED'
+  | 'INTERNAL';
 
 export interface Transport {
   readonly peer: string;
@@ -112,7 +117,7 @@ export class AdsStream<Demand, Answer> implements ClientStream {
   }
 
   serve(done: (more: boolean) => void): void {
-    const next = this.#ended ? null : this.#next();
+    const next = this.#ended ? null : this.#nextOrEnd();
     if (next === null) {
       this.#wokenAtMs = null;
       done(false);
@@ -173,6 +178,17 @@ export class AdsStream<Demand, Answer> implements ClientStream {
     if (receipt.kind === 'ack') observer.acked(type);
     if (receipt.kind === 'nack') observer.nacked(this.name, type, receipt.reason, receipt.names);
     if (receipt.kind === 'excess') this.#end('RESOURCE_EXHAUSTED', 'too many resource names');
+  }
+
+  /** A resource that cannot be made is our fault; it costs the clients that follow it their stream, and nobody else. */
+  #nextOrEnd(): { step: Step; answer: Answer } | null {
+    try {
+      return this.#next();
+    } catch (error) {
+      this.#options.observer.failed(this.name, error);
+      this.#end('INTERNAL', 'a resource could not be made');
+      return null;
+    }
   }
 
   #next(): { step: Step; answer: Answer } | null {

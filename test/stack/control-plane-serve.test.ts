@@ -27,7 +27,7 @@ import {
   metadataOf,
 } from '../support/ads-client.ts';
 import type { Proof } from '../support/ads-client.ts';
-import { FakeProvider } from '../support/fake-provider.ts';
+import { DEFECT, FakeProvider } from '../support/fake-provider.ts';
 import { FORGED_ID, ecKey, signingRequest } from '../support/signing-request.ts';
 
 const DAY_MS = 86_400_000;
@@ -70,6 +70,7 @@ async function playedServer(t: Closes, limit = 100) {
     pushed: () => undefined,
     acked: () => undefined,
     nacked: (client, _type, reason, names) => events.push(`nack ${client} ${names.join(',')}: ${reason}`),
+    failed: (client, error) => events.push(`failed ${client}: ${String(error)}`),
     refused: (_peer, reason) => events.push(`refused: ${reason}`),
   };
   const authentication = proofOfIdentity(tokens, 'cluster.local');
@@ -278,6 +279,18 @@ t.test('a bad message ends its stream alone', async (t) => {
   );
   change(TYPE.cluster, 'a', 1);
   t.equal(await good.said(), 'cluster: a');
+});
+
+t.test('a resource that cannot be made costs who follows it the stream, and nobody else', async (t) => {
+  const { delta, change, events } = await playedServer(t);
+  const [good, unlucky] = [delta(), delta()];
+  good.subscribe(TYPE.cluster, 'a');
+  await good.said();
+  unlucky.subscribe(TYPE.cluster, DEFECT);
+  t.equal((await unlucky.ended).code, status.INTERNAL);
+  change(TYPE.cluster, 'a', 1);
+  t.equal(await good.said(), 'cluster: a');
+  t.ok(events.includes(`failed ${NODE.id}: Error: cannot be made`));
 });
 
 t.test('there is room for a bounded number of clients', async (t) => {

@@ -5,6 +5,9 @@ import type { ResourceType } from '#api/names.ts';
 import type { GeneratedResource } from '../../control-plane/generate/client.ts';
 import type { Lookup, ResourceProvider } from '../../control-plane/serve/provider.ts';
 
+/** A name at which the provider throws, as one with a defect would. */
+export const DEFECT = 'defect';
+
 export class FakeProvider implements ResourceProvider {
   revision = 0;
   readonly #resources = new Map<string, GeneratedResource>();
@@ -22,6 +25,7 @@ export class FakeProvider implements ResourceProvider {
   }
 
   resource(_client: unknown, type: ResourceType, name: string): GeneratedResource | null {
+    if (name === DEFECT) throw new Error('cannot be made');
     return this.#resources.get(`${type}|${name}`) ?? null;
   }
 

@@ -1,0 +1,193 @@
+/**
+ * From what sources report to the mesh in force, on a clock that the test moves; and the certificates that a control plane keeps fresh.
+ */
+import { X509Certificate } from 'node:crypto';
+import t from 'tap';
+import { FakeClock } from '#base/fake-clock.ts';
+import { silentLogger } from '#base/log.ts';
+import type { Logger } from '#base/log.ts';
+import { AuthorityUpkeep } from '../../control-plane/authority-upkeep.ts';
+import { MeshState } from '../../control-plane/mesh-state.ts';
+import type { Source, SourceProblems } from '../../control-plane/sources/source.ts';
+import type { ObjectEvent } from '../../control-plane/sources/world.ts';
+import { readSettings } from '../../control-plane/settings.ts';
+import { objectsOf } from '../support/manifests.ts';
+
+const DAY_MS = 86_400_000;
+
+/** A source that reports what the test says. */
+class PlayedSource implements Source {
+  batch: (events: readonly ObjectEvent[]) => void = () => undefined;
+  problems: (problems: SourceProblems) => void = () => undefined;
+  synced: () => void = () => undefined;
+
+  start(onBatch: typeof this.batch, onProblems: typeof this.problems): Promise<void> {
+    this.batch = onBatch;
+    this.problems = onProblems;
+    return new Promise((resolve) => {
+      this.synced = resolve;
+    });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  set(yaml: string): void {
+    this.batch(objectsOf(yaml, 'mesh.yaml').map((object) => ({ type: 'set', object })));
+  }
+}
+
+function service(name: string): string {
+  return `{ apiVersion: v1, kind: Service, metadata: { name: ${name}, namespace: a }, spec: { ports: [{ port: 80 }] } }`;
+}
+
+function route(backend: string): string {
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: r, namespace: a }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: x }]
+  rules: [{ backendRefs: [{ name: ${backend}, port: 80 }] }]
+`;
+}
+
+function recorder(): { log: Logger; lines: string[] } {
+  const lines: string[] = [];
+  const note =
+    (level: string): Logger['info'] =>
+    (message, fields = {}) =>
+      void lines.push(`${level} ${message} ${String(fields['place'] ?? '')}`.trim());
+  return { lines, log: { ...silentLogger, info: note('info'), warn: note('warn'), error: note('error') } };
+}
+
+function playedState() {
+  const [first, second] = [new PlayedSource(), new PlayedSource()];
+  const clock = new FakeClock();
+  const { log, lines } = recorder();
+  const changes: string[] = [];
+  const state = new MeshState({
+    sources: [first, second],
+    compile: { trustDomain: 'td', clusterDomain: 'cluster.local', defaultMtlsMode: 'PERMISSIVE' },
+    clusterIpRange: null,
+    clock,
+    log,
+    onChange: ({ mesh }) => changes.push([...mesh.services.keys()].join(' ')),
+    onCompiled: () => undefined,
+  });
+  return { first, second, clock, lines, changes, state };
+}
+
+t.test('nobody hears of a mesh before every source has said everything', async (t) => {
+  const { first, second, clock, changes, state } = playedState();
+  const started = state.start();
+  first.set(service('x'));
+  first.synced();
+  clock.advance(10_000);
+  t.same([changes, state.isSynced], [[], false]);
+  second.set(service('y'));
+  second.synced();
+  await started;
+  t.same([changes, state.isSynced], [['a/x a/y'], true]);
+});
+
+t.test('changes close together are one, but none waits longer than half a second', async (t) => {
+  const { first, second, clock, changes, state } = playedState();
+  const started = state.start();
+  first.synced();
+  second.synced();
+  await started;
+  first.set(service('x'));
+  clock.advance(20);
+  first.set(service('y'));
+  clock.advance(29);
+  t.same(changes, []);
+  clock.advance(1);
+  t.same(changes, ['a/x a/y']);
+  for (let i = 0; i < 50; i++) {
+    first.set(service(`s${i}`));
+    clock.advance(20);
+  }
+  t.equal(changes.length, 3, 'a second without a pause');
+  first.batch([]);
+  clock.advance(1000);
+  const before = changes.length;
+  first.set(service('x'));
+  clock.advance(1000);
+  t.equal(changes.length, before, 'what means the same is no change');
+  await state.close();
+});
+
+t.test('problems are logged when they come, and when all are gone', async (t) => {
+  const { first, second, lines, state } = playedState();
+  const started = state.start();
+  const problem = {
+    object: '',
+    path: 'spec.x',
+    reason: 'is wrong',
+    advice: '',
+    place: { file: 'f.yaml', line: 3, column: 1 },
+  };
+  first.problems({ list: [problem], dropped: 0 });
+  first.problems({ list: [problem, { ...problem, path: 'spec.y' }], dropped: 1 });
+  t.equal(state.problems.length, 2);
+  first.problems({ list: [], dropped: 0 });
+  first.synced();
+  second.synced();
+  await started;
+  t.same(lines, [
+    'warn f.yaml:3:1: spec.x: is wrong',
+    'warn f.yaml:3:1: spec.y: is wrong',
+    'warn and 1 more problems',
+    'info all manifests are in order again',
+  ]);
+});
+
+t.test('bad news about an object is logged once with its place, and when it is over', async (t) => {
+  const { first, second, clock, lines, state } = playedState();
+  const started = state.start();
+  first.set(`${service('x')}\n---${route('nowhere')}`);
+  first.synced();
+  second.synced();
+  await started;
+  t.match(lines, [/^warn ResolvedRefs=False BackendNotFound.* mesh\.yaml:\d+$/]);
+  first.set(service('y'));
+  clock.advance(1000);
+  t.equal(lines.length, 1);
+  first.set(route('x'));
+  clock.advance(1000);
+  t.match(lines.slice(1), [/^info in order again mesh\.yaml:\d+$/]);
+});
+
+t.test('issuer and server certificate are renewed while running', async (t) => {
+  const settings = readSettings({ folder: ['x'], 'state-dir': [t.testdir()], 'server-name': ['mesh.example'] }, {});
+  if (!settings.ok) throw new Error('settings');
+  const clock = new FakeClock();
+  const { log, lines } = recorder();
+  const upkeep = new AuthorityUpkeep(settings.value, clock);
+  const served = (): X509Certificate =>
+    new X509Certificate(String(upkeep.credentials._getSecureContextOptions()?.cert));
+  const first = served();
+  t.same(
+    ['localhost', 'tulle-control-plane.tulle-system.svc', 'mesh.example'].map((name) => first.checkHost(name) ?? null),
+    ['localhost', 'tulle-control-plane.tulle-system.svc', 'mesh.example'],
+  );
+  const stop = upkeep.start(log);
+  clock.advance(DAY_MS);
+  t.same(served().raw, first.raw);
+  clock.advance(21 * DAY_MS);
+  t.notSame(served().raw, first.raw, 'two thirds of 30 days');
+  const issuer = upkeep.authority.issuer.raw;
+  for (let day = 0; day < 230; day++) clock.advance(DAY_MS);
+  t.notSame(upkeep.authority.issuer.raw, issuer);
+  t.ok(served().verify(upkeep.authority.issuer.publicKey));
+  t.match(lines, [/^info a new issuer is in force/]);
+  t.same(
+    new AuthorityUpkeep(settings.value, clock).authority.issuer.raw,
+    upkeep.authority.issuer.raw,
+    'and it was kept',
+  );
+  stop();
+  t.equal(clock.size, 0);
+});
