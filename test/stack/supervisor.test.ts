@@ -217,6 +217,8 @@ t.test(
     harness.supervisor.receive({ kind: 'want', destination: A });
     await harness.change((c) => c.destinations.get(A) === 'ready');
     await harness.identity();
+    await harness.change((c) => c.listeners.has('inbound'));
+    await harness.change((c) => c.trust !== undefined);
     const before = harness.messages.length;
     controlPlane.requests.length = 0;
     controlPlane.dropStreams();
@@ -236,10 +238,10 @@ t.test(
 t.test('without a control plane the sidecar keeps trying, ever more slowly, and keeps what it has', async (t) => {
   const { controlPlane, harness } = await setUp(t);
   const { supervisor } = harness;
-  controlPlane.refuseSigning = 'not today';
   await supervisor.start();
   supervisor.receive({ kind: 'want', destination: A });
   await harness.change((c) => c.destinations.get(A) === 'ready');
+  await harness.identity();
   controlPlane.stop();
   harness.delays.length = 0;
   while (harness.delays.filter((ms) => ms > 29_000).length < 4) await new Promise((resolve) => setImmediate(resolve));
@@ -248,11 +250,9 @@ t.test('without a control plane the sidecar keeps trying, ever more slowly, and 
     harness.messages.some((m) => m.kind === 'change' && m.change.listeners.get(A) === null),
     'still in force',
   );
-  controlPlane.refuseSigning = null;
   controlPlane.requests.length = 0;
   await controlPlane.listen();
   await controlPlane.request((r) => r.initialResourceVersions[A] === '1');
-  await harness.identity();
   await harness.change((c) => c.listeners.has('inbound'));
   supervisor.listening();
   t.same(supervisor.notReady, []);

@@ -46,8 +46,6 @@ export class FakeControlPlane {
   readonly requests: DeltaDiscoveryRequest[] = [];
   /** `authorization` of each stream and call. */
   readonly tokens: string[] = [];
-  /** What certificate calls are answered with instead of a certificate; null: sign. */
-  refuseSigning: string | null = null;
   /** Identity that is signed, whatever the caller says. */
   identity = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`;
   port = 0;
@@ -185,10 +183,7 @@ export class FakeControlPlane {
   ): void {
     this.tokens.push(String(call.metadata.get('authorization')[0]));
     const { csr, validityDuration } = call.request;
-    const issued =
-      this.refuseSigning === null
-        ? this.authority.issueWorkload(csr, this.identity, Number(validityDuration) * 1000)
-        : { ok: false as const, error: this.refuseSigning };
+    const issued = this.authority.issueWorkload(csr, this.identity, Number(validityDuration) * 1000);
     if (issued.ok) {
       done(null, IstioCertificateResponse.fromPartial({ certChain: [...issued.value.chain] }));
       return;
