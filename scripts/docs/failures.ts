@@ -16,20 +16,21 @@ const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
     cure: 'add a rule, or look which routes are attached: `/config_dump`',
   },
   'no-cluster': {
-    cause: 'a rule leads to a backend that does not exist',
-    cure: 'see the status of the route, condition `ResolvedRefs`',
+    cause: 'a rule leads to a backend that this sidecar has not been told of',
+    cure: 'see the log of the sidecar for refused resources, and `/config_dump`',
   },
   'no-healthy-endpoint': {
     cause: 'the Service has no ready endpoint, or none came within 3 s',
     cure: 'look at readiness of the pods and the selector of the Service; `/clusters`',
   },
   'unknown-destination': {
-    cause: 'the control plane does not know this name or address, and `--unknown-destinations refuse` is set',
-    cure: "write the Service's name and port in full, or let it pass",
+    cause:
+      'the control plane does not know this name or address and it cannot or may not be passed on, or it did not answer within 3 s',
+    cure: 'write name and port of the Service; look at `--unknown-destinations` and at `tulle_control_plane_connected`',
   },
   'unavailable-destination': {
-    cause: 'the control plane was not there when the destination was first wanted',
-    cure: "look at `tulle_control_plane_connected` and the sidecar's log",
+    cause: 'every backend of the rule has weight 0 or does not exist',
+    cure: 'see the status of the route, condition `ResolvedRefs`, and its weights',
   },
   'connect-failure': {
     cause: 'no connection to the endpoint: refused or unreachable',
@@ -97,8 +98,8 @@ const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
     cure: 'a slow or stuck client',
   },
   'connect-not-supported': {
-    cause: 'the method CONNECT on a port that does not take it',
-    cure: 'use the HTTP proxy port',
+    cause: 'the method `CONNECT`',
+    cure: 'use the HTTP proxy for http: URLs only; let https: URLs go directly (`NO_PROXY`)',
   },
   'downstream-reset': {
     cause: 'the client went away before the answer was complete',
