@@ -5,7 +5,7 @@
 import { systemClock, type Clock } from '#base/clock.ts';
 import type { Service } from '../../control-plane/kinds/service.ts';
 import type { Programs } from '../programs.ts';
-import type { RunSettings } from '../run/context.ts';
+import type { RunSettings } from '../run/settings.ts';
 import { startMesh, type Mesh } from '../run/mesh.ts';
 import type { Replica } from '../run/replica.ts';
 import { Load, type Target } from './load.ts';

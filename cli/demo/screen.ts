@@ -1,7 +1,7 @@
 /**
  * Where the demo shows itself: redrawn in place on a terminal, as lines anywhere else. Plain ANSI (ECMA-48), no dependency.
  */
-import type { Report } from '../run/context.ts';
+import type { Report } from '../run/report.ts';
 import { drawLoad, drawPicture, type Picture } from './picture.ts';
 
 export interface Screen extends Report {

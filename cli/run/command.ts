@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { systemClock } from '#base/clock.ts';
 import { ownPrograms } from '../programs.ts';
-import type { Report } from './context.ts';
+import type { Report } from './report.ts';
 import { startMesh, type Mesh } from './mesh.ts';
 import { runSettings, searchPath, untilSignal, type RunOptions } from './options.ts';
 

@@ -9,7 +9,8 @@ import { FolderTokens, loadTokenKey } from '../../control-plane/identity/tokens.
 import { flagWords } from '../flags.ts';
 import { answersOk } from '../admin/ask.ts';
 import type { Programs } from '../programs.ts';
-import type { Report, RunSettings } from './context.ts';
+import type { Report } from './report.ts';
+import type { RunSettings } from './settings.ts';
 import { deathNotice } from './death-notice.ts';
 import { KeptProcess } from './kept-process.ts';
 import type { Network } from './network.ts';

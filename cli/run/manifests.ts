@@ -12,7 +12,7 @@ import { FolderSource } from '../../control-plane/sources/folder.ts';
 import type { SourceProblems } from '../../control-plane/sources/source.ts';
 import type { World } from '../../control-plane/sources/world.ts';
 import { WorldStore } from '../../control-plane/sources/world-store.ts';
-import type { Report } from './context.ts';
+import type { Report } from './report.ts';
 import { describeEdits } from './edits.ts';
 import { badConditions } from './statuses.ts';
 

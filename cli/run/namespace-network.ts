@@ -11,7 +11,7 @@ import { objectKey } from '../../control-plane/kinds/meta.ts';
 import { parseClusterIpRange, withClusterIps } from '../../control-plane/sources/cluster-ips.ts';
 import type { Flags } from '../flags.ts';
 import type { Programs } from '../programs.ts';
-import type { RunSettings } from './context.ts';
+import type { RunSettings } from './settings.ts';
 import { execute, leftovers, usedBlocks } from './ip-tool.ts';
 import type { Command } from './kept-process.ts';
 import { ADMIN_PORT, METRICS_PORT, type JoinRequest, type Network, type ReplicaNetwork } from './network.ts';

@@ -2,7 +2,8 @@
  * Options of the command line as settings of a mesh, and signals as an abort. The environment is read here.
  */
 import path from 'node:path';
-import type { RunSettings } from './context.ts';
+import { systemClock } from '#base/clock.ts';
+import type { RunSettings } from './settings.ts';
 
 /** As commander gives them. */
 export interface RunOptions {
@@ -53,7 +54,7 @@ export function untilSignal(): AbortSignal {
   const controller = new AbortController();
   let firstMs = 0;
   const onSignal = (): void => {
-    const nowMs = performance.now();
+    const nowMs = systemClock.now();
     if (!controller.signal.aborted) firstMs = nowMs;
     else if (nowMs - firstMs > ECHO_MS) process.exit(130);
     controller.abort();

@@ -8,7 +8,7 @@ import { systemClock } from '#base/clock.ts';
 import { ask } from '../../cli/admin/ask.ts';
 import { Load } from '../../cli/demo/load.ts';
 import { ownPrograms } from '../../cli/programs.ts';
-import type { RunSettings } from '../../cli/run/context.ts';
+import type { RunSettings } from '../../cli/run/settings.ts';
 import { startMesh, type Mesh } from '../../cli/run/mesh.ts';
 import type { Replica } from '../../cli/run/replica.ts';
 
