@@ -2,7 +2,7 @@
  * One delta ADS stream to the control plane, kept open: reconnects with jittered back-off and tells the server what we have already.
  * Carries requests and responses; knows neither what resources mean nor what becomes of them. What was received stays in force meanwhile.
  */
-import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { connectivityState, type ClientDuplexStream } from '@grpc/grpc-js';
 import type { Node } from '#api/generated/envoy/config/core/v3/core.ts';
 import {
   AggregatedDiscoveryServiceClient,
@@ -21,6 +21,7 @@ import type { Subscription } from './subscription.ts';
 export const RECONNECT: BackoffBounds = { baseMs: 100, maxMs: 30_000 };
 /** For name resolution, TCP and TLS together. */
 const CONNECT_DEADLINE_MS = 10_000;
+const PROBE_MS = 50;
 /** A stream that held this long was a good one: the next back-off starts anew. */
 const HEALTHY_STREAM_MS = 30_000;
 /** gRPC `INVALID_ARGUMENT`: what Envoy puts into a NACK. */
@@ -49,6 +50,8 @@ export class AdsClient {
   #openedMs = 0;
   #failures = 0;
   #retry: Timer | null = null;
+  /** Looks whether the connection is up; a server that has nothing to tell sends nothing. */
+  #probe: Timer | null = null;
   #isClosed = false;
   #saidNode = false;
   #flushIsDue = false;
@@ -84,31 +87,39 @@ export class AdsClient {
       if (this.#isClosed) return;
       const client = new AggregatedDiscoveryServiceClient(target, credentials, options);
       this.#client = client;
-      await ready(client, this.#options.clock.wall() + CONNECT_DEADLINE_MS);
-      if (this.#isClosed) return;
       for (const subscription of subscriptions.values()) subscription.restart();
-      this.#open(client.deltaAggregatedResources(metadata));
+      this.#open(client, client.deltaAggregatedResources(metadata));
     } catch (error) {
       this.#failed(error instanceof Error ? error.message : String(error));
     }
   }
 
-  #open(stream: Stream): void {
+  /** A call fails by itself, with the reason, when no connection can be made; the deadline is for one that never answers. */
+  #open(client: AggregatedDiscoveryServiceClient, stream: Stream): void {
     this.#stream = stream;
     this.#saidNode = false;
     this.#openedMs = this.#options.clock.now();
-    stream.on('data', (response: DeltaDiscoveryResponse) => {
-      if (this.#stream === stream) this.#receive(response);
-    });
     const ended = (reason: string): void => {
       if (this.#stream === stream) this.#failed(reason);
     };
+    stream.on('data', (response: DeltaDiscoveryResponse) => {
+      if (this.#stream === stream) this.#receive(response);
+    });
     // An error may be followed by an end and by further errors of the same stream: only the first counts.
     stream.on('error', (error: Error) => ended(error.message));
     stream.on('end', () => ended('the control plane ended the stream'));
+    this.#probe = this.#options.clock.every(PROBE_MS, () => {
+      if (client.getChannel().getConnectivityState(false) === connectivityState.READY) this.#opened();
+      else if (this.#options.clock.now() - this.#openedMs > CONNECT_DEADLINE_MS) ended('no connection in time');
+    });
+    this.#sendDemand();
+  }
+
+  #opened(): void {
+    this.#probe?.cancel();
+    if (this.connected.value) return;
     this.#options.log.info('connected to the control plane');
     this.connected.set(true);
-    this.#sendDemand();
   }
 
   #failed(reason: string): void {
@@ -122,6 +133,7 @@ export class AdsClient {
   }
 
   #drop(): void {
+    this.#probe?.cancel();
     const stream = this.#stream;
     this.#stream = null;
     stream?.cancel();
@@ -136,6 +148,7 @@ export class AdsClient {
       this.#options.log.warn('response of a type that was not asked for', { type: response.typeUrl });
       return;
     }
+    this.#opened();
     this.#failures = 0;
     const problems = this.#options.onResponse(type, response);
     if (problems !== '') this.#options.log.warn('refused resources of the control plane', { type, problems });
@@ -167,11 +180,4 @@ export class AdsClient {
     this.#saidNode = true;
     this.#stream?.write({ ...DeltaDiscoveryRequest.fromPartial({}), ...request, node });
   }
-}
-
-/** Resolves when the connection is up; rejects at the deadline (wall time) or when it cannot be made. */
-function ready(client: AggregatedDiscoveryServiceClient, deadlineMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    client.waitForReady(deadlineMs, (error) => (error === undefined ? resolve() : reject(error)));
-  });
 }
