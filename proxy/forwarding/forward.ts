@@ -61,17 +61,11 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     const x = this.exchange;
     const head = x.request;
     const route = findRoute(table, head.authority, head.method, head.path, head.headers);
-    if (route === null) {
-      this.fail('no-route', 'no route matches');
-      return;
-    }
+    if (route === null) return this.fail('no-route', 'no route matches');
     this.#route = route;
     x.routeName = route.config.name;
     const action = route.config.action;
-    if (action.kind !== 'forward') {
-      this.#answerDirectly(route);
-      return;
-    }
+    if (action.kind !== 'forward') return this.#answerDirectly(route);
     this.#action = action;
     const choice = chooseCluster(route, this.#context.random);
     if (choice === null) {
