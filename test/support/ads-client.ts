@@ -64,10 +64,6 @@ class Inbox<T> {
     const value = this.#arrived.shift();
     return value === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(value);
   }
-
-  get size(): number {
-    return this.#arrived.length;
-  }
 }
 
 abstract class TestStream<Request, Response extends { typeUrl: string; nonce: string }> {
