@@ -153,6 +153,8 @@ export interface ForwardConfig {
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly retry: RetryConfig | null;
+  /** The failure when the chosen cluster does not exist (Envoy `cluster_not_found_response_code`); absent: `no-cluster`, 503. */
+  readonly missingCluster?: 'unavailable-destination';
 }
 
 export interface RetryConfig {

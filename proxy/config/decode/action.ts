@@ -4,6 +4,7 @@
  */
 import {
   RedirectAction_RedirectResponseCode as Code,
+  RouteAction_ClusterNotFoundResponseCode as NotFound,
   type DirectResponseAction,
   type RedirectAction,
   type RetryPolicy,
@@ -73,12 +74,26 @@ function decodeForward(
     prefixRewrite: action.prefixRewrite,
     hostRewrite: action.hostRewriteSpecifier?.value ?? '',
     timeoutMs: durationMs(action.timeout, at(where, 'timeout'), problems, DEFAULT_TIMEOUT_MS),
+    ...decodeMissingCluster(action, where, problems),
     idleTimeoutMs: durationMs(action.idleTimeout, at(where, 'idle_timeout'), problems, 0),
     retry:
       policy === undefined
         ? null
         : decodeRetry(policy, decodeRetryOptions(route.metadata, path, problems), at(where, 'retry_policy'), problems),
   };
+}
+
+function decodeMissingCluster(
+  { clusterNotFoundResponseCode: code }: RouteAction,
+  path: string,
+  problems: Problems,
+): Pick<ForwardConfig, 'missingCluster'> {
+  if (code === NotFound.INTERNAL_SERVER_ERROR) return { missingCluster: 'unavailable-destination' };
+  if (code !== NotFound.SERVICE_UNAVAILABLE) {
+    const supported = 'SERVICE_UNAVAILABLE, INTERNAL_SERVER_ERROR';
+    refuse(problems, at(path, 'cluster_not_found_response_code'), `value ${code}`, supported);
+  }
+  return {};
 }
 
 /** WebSocket is the one upgrade that other clients have to be told of; the sidecar tunnels it anyway. */

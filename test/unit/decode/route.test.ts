@@ -65,6 +65,7 @@ const GOOD_ROUTES = {
                 },
               },
               prefixRewrite: '/',
+              clusterNotFoundResponseCode: 2,
               timeout: { seconds: 0n, nanos: 1 },
               retryPolicy: {
                 retryOn: 'connect-failure, retriable-status-codes',
@@ -144,6 +145,7 @@ t.test('a route table keeps the meaning and the defaults of Envoy', async (t) =>
               hostRewrite: '',
               timeoutMs: 1,
               idleTimeoutMs: 0,
+              missingCluster: 'unavailable-destination',
               retry: {
                 attempts: 2,
                 on: ['connect-failure', 'retriable-status-codes'],
