@@ -17,7 +17,7 @@ const bin = join(root, 'node_modules', '.bin');
 const output = join(root, '.tap', 'out.tap');
 
 /** Cheap rings first, so that a broken parser is told before a broken mesh. */
-const RINGS = ['architecture', 'unit', 'wire', 'golden', 'docs', 'stack', 'interop', 'e2e'];
+const RINGS = ['architecture', 'unit', 'wire', 'golden', 'conformance', 'docs', 'stack', 'interop', 'e2e'];
 
 function rank(file: string): number {
   const ring = RINGS.findIndex((name) => file.startsWith(`test/${name}`));
