@@ -39,6 +39,8 @@ const MAX_UNDER_WAY = 2000;
 const MAX_TRIES = 3;
 const MAX_LATENCIES = 100_000;
 const MAX_REASONS = 20;
+/** Of an answer, for the reason of a failure. */
+const MAX_TEXT = 200;
 
 export class Load {
   readonly #options: LoadOptions;
@@ -147,8 +149,11 @@ export class Load {
       };
       const request = http.get(options, (response) => {
         response.on('error', (error) => resolve({ kind: 'unreachable', reason: error.message }));
-        response.on('end', () => resolve(judge(response)));
-        response.resume();
+        let text = '';
+        response.setEncoding('latin1').on('data', (piece: string) => {
+          if (text.length < MAX_TEXT) text += piece.slice(0, MAX_TEXT);
+        });
+        response.on('end', () => resolve(judge(response, text)));
       });
       request.on('timeout', () => request.destroy(new Error('no answer within 30 s')));
       request.on('error', (error) => resolve({ kind: 'unreachable', reason: error.message }));
@@ -174,10 +179,10 @@ const APPLICATION_GONE = new Set([
   'draining',
 ]);
 
-function judge(response: http.IncomingMessage): Outcome {
+function judge(response: http.IncomingMessage, text: string): Outcome {
   const status = response.statusCode ?? 0;
   if (status < 400) return { kind: 'answered' };
   const reason = response.headers['tulle-reason'];
-  if (typeof reason !== 'string') return { kind: 'refused', reason: `status ${status}` };
+  if (typeof reason !== 'string') return { kind: 'refused', reason: `status ${status}: ${text}` };
   return { kind: APPLICATION_GONE.has(reason) ? 'unreachable' : 'refused', reason: `status ${status}, ${reason}` };
 }

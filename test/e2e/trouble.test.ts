@@ -113,6 +113,8 @@ t.test(
 
 t.test('without its control plane the mesh goes on; the control plane comes back to all of it', async (t) => {
   const pid = mesh.controlPlane.pid ?? 0;
+  process.kill(pid, 'SIGSTOP');
+  await moreRequests(200);
   process.kill(pid, 'SIGKILL');
   await until('it is started again', () => mesh.controlPlane.pid !== null && mesh.controlPlane.pid !== pid);
   await until('all sidecars are connected again', async () => {
@@ -122,6 +124,25 @@ t.test('without its control plane the mesh goes on; the control plane comes back
     return views.every((view) => view !== null && /"connected": true/.test(view.body));
   });
   await moreRequests(100);
+  const pushed = ['cluster', 'route', 'listener'].map((type) =>
+    metric(mesh.controlPlane.adminAddress, 'tulle_control_plane_pushed_resources_total', `type="${type}"`),
+  );
+  t.same(await Promise.all(pushed), [0, 0, 0], 'nothing is sent that the sidecars have already');
+  t.same([load.totals.failed, [...load.totals.reasons]], [0, []]);
+});
+
+t.test('a new template is rolled out without a failed request', async (t) => {
+  const file = path.join(folder, 'catalog.yaml');
+  const before = new Set(replicasOf(mesh, 'catalog').map(({ plan }) => plan.name));
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace('command: [node, apps/catalog.mjs]', 'command: [node, apps/catalog.mjs, again]'),
+  );
+  await until('new replicas have taken the place of the old ones', () => {
+    const now = replicasOf(mesh, 'catalog');
+    return now.length === 2 && now.every(({ plan, ready }) => ready && !before.has(plan.name));
+  });
+  await moreRequests(50);
   t.same([load.totals.failed, [...load.totals.reasons]], [0, []]);
 });
 
