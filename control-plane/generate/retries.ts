@@ -22,7 +22,7 @@ export function retryPolicy({ retry, perTryTimeoutMs }: RoutePolicy, dialect: Di
   if (retry === null)
     return perTryTimeoutMs > 0 ? RetryPolicyMessage.fromPartial({ numRetries: 0, ...perTryTimeout }) : undefined;
   // Sidecars do not yet retry by gRPC status, and refuse what they would not obey.
-  const on = [...retry.on.map((condition) => RETRY_ON[condition]), ...(dialect === 'sidecar' ? [] : retry.grpc)];
+  const on = [...retry.retryOn.map((condition) => RETRY_ON[condition]), ...(dialect === 'sidecar' ? [] : retry.grpc)];
   return RetryPolicyMessage.fromPartial({
     retryOn: on.join(','),
     numRetries: retry.attempts,

@@ -22,7 +22,7 @@ export interface KubeObject {
   readonly meta: ObjectMeta;
   /** Where it was written; null when it came from an API server. */
   readonly place: Place | null;
-  /** The place of a field of this object, by path as in `spec.retries.on[2]`; the object's own place when the field has none. */
+  /** The place of a field of this object, by path as in `spec.retries.retryOn[2]`; the object's own place when the field has none. */
   readonly placeOf: (path: string) => Place | null;
 }
 

@@ -53,8 +53,15 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Strict: see the head of this file. Rules are checked once all members are in good form, as an API server does. */
-export function object<M extends Members>(members: M, checks: readonly Check<Values<M>>[] = []): Field<Values<M>> {
+/**
+ * Strict: see the head of this file. Rules are checked once all members are in good form, as an API server does.
+ * @param advice for unknown keys that are known to come about by mistake; others get the nearest known name
+ */
+export function object<M extends Members>(
+  members: M,
+  checks: readonly Check<Values<M>>[] = [],
+  advice: Readonly<Record<string, string>> = {},
+): Field<Values<M>> {
   return {
     schema: objectSchema(members, checks.filter(isRule)),
     read(value, path, problems) {
@@ -62,7 +69,7 @@ export function object<M extends Members>(members: M, checks: readonly Check<Val
       const before = problems.list.length + problems.dropped;
       const known = Object.keys(members);
       for (const key of Object.keys(value)) {
-        if (!Object.hasOwn(members, key)) addUnknown(key, known, path, problems);
+        if (!Object.hasOwn(members, key)) addUnknown(key, known, path, problems, advice[key]);
       }
       const values = readMembers(members, value, path, problems);
       if (values === undefined || problems.list.length + problems.dropped > before) return undefined;
@@ -116,10 +123,10 @@ function isObject(value: unknown, path: string, problems: Problems): value is Re
   return false;
 }
 
-function addUnknown(key: string, known: readonly string[], path: string, problems: Problems): void {
+function addUnknown(key: string, known: readonly string[], path: string, problems: Problems, advice?: string): void {
   const guess = nearest(key, known);
-  const advice = guess === null ? `known here: ${known.join(', ')}` : `did you mean '${guess}'?`;
-  problems.add(memberPath(path, key), 'is an unknown field', advice);
+  const guessed = guess === null ? `known here: ${known.join(', ')}` : `did you mean '${guess}'?`;
+  problems.add(memberPath(path, key), 'is an unknown field', advice ?? guessed);
 }
 
 function memberPath(path: string, key: string): string {

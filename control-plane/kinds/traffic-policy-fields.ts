@@ -120,7 +120,12 @@ const HEDGE = object({
 
 const RETRY_MEMBERS = {
   attempts: optional(integer(0, 10), null, 'Retries after the first try. 0: none.'),
-  on: optional(words(CONDITIONS, 0), null, 'What is tried again.'),
+  retryOn: optional(words(CONDITIONS, 0), null, 'What is tried again.'),
+  on: optional(
+    words(CONDITIONS, 0),
+    null,
+    'Second spelling of retryOn; YAML 1.1 tools such as kubectl need it in quotes.',
+  ),
   statuses: optional(
     list(integer(400, 599), { maxItems: 64, unique: { keys: [], of: String } }),
     null,
@@ -136,11 +141,25 @@ const RETRY_MEMBERS = {
 
 const RETRY_RULES: readonly Rule<ValueOf<ReturnType<typeof object<typeof RETRY_MEMBERS>>>>[] = [
   {
-    rule: "!has(self.statuses) || !has(self.on) || self.on.exists(c, c == 'retriable-status')",
-    message: "statuses count only when 'retriable-status' is in on",
+    rule: '!has(self.retryOn) || !has(self.on)',
+    message: 'retryOn and on are two spellings of one field: leave on out',
+    at: 'on',
+    holds: ({ retryOn, on }) => retryOn === null || on === null,
+  },
+  {
+    rule:
+      "!has(self.statuses) || (!has(self.retryOn) && !has(self.on)) || (has(self.retryOn) && self.retryOn.exists(c, c == 'retriable-status')) || " +
+      "(has(self.on) && self.on.exists(c, c == 'retriable-status'))",
+    message: "statuses count only when 'retriable-status' is in retryOn",
     at: 'statuses',
-    holds: ({ statuses, on }) => statuses === null || on === null || on.includes('retriable-status'),
+    holds: ({ statuses, retryOn, on }) =>
+      statuses === null ||
+      (retryOn === null && on === null) ||
+      [...(retryOn ?? []), ...(on ?? [])].includes('retriable-status'),
   },
 ];
 
-export const RETRIES = object(RETRY_MEMBERS, RETRY_RULES);
+/** What becomes of an unquoted `on:` where YAML 1.1 is read (sigs.k8s.io/yaml: kubectl, helm). */
+const RETRY_MISREADINGS = { true: 'YAML 1.1 reads an unquoted on as true: write retryOn' };
+
+export const RETRIES = object(RETRY_MEMBERS, RETRY_RULES, RETRY_MISREADINGS);

@@ -20,7 +20,7 @@ export interface PolicyTargetRef {
 
 export interface RetrySpec {
   readonly attempts: number | null;
-  readonly on: readonly string[] | null;
+  readonly retryOn: readonly string[] | null;
   readonly statuses: readonly number[] | null;
   readonly methods: readonly string[] | null;
   readonly grpc: readonly string[] | null;
@@ -104,9 +104,10 @@ function notInForce(spec: RawSpec): readonly string[] {
   return given.filter(([, isGiven]) => isGiven).map(([path]) => path);
 }
 
-function retriesOf({ backoff, budget, hedge, ...rest }: NonNullable<RawSpec['retries']>): RetrySpec {
+function retriesOf({ retryOn, on, backoff, budget, hedge, ...rest }: NonNullable<RawSpec['retries']>): RetrySpec {
   return {
     ...rest,
+    retryOn: retryOn ?? on,
     backoff: backoff === null ? null : { baseMs: backoff.base, maxMs: backoff.max },
     budget:
       budget === null

@@ -13,7 +13,7 @@ export type RetryCondition =
 export interface RetryPolicy {
   /** Retries after the first try. */
   readonly attempts: number;
-  readonly on: readonly RetryCondition[];
+  readonly retryOn: readonly RetryCondition[];
   readonly statuses: readonly number[];
   /** Empty: the idempotent methods of RFC 9110 9.2.2. */
   readonly methods: readonly string[];
@@ -49,7 +49,7 @@ export interface BackendPolicy {
 /** Only what provably did not reach the application, or may safely reach it twice. */
 export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   attempts: 2,
-  on: ['connect-failure', 'refused-stream'],
+  retryOn: ['connect-failure', 'refused-stream'],
   statuses: [],
   methods: [],
   grpc: [],

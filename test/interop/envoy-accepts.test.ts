@@ -50,7 +50,7 @@ metadata: { name: echo, namespace: shop }
 spec:
   targetRefs: [{ group: "", kind: Service, name: echo }]
   timeouts: { request: 10s, perTry: 2s, idle: 5m, connect: 250ms }
-  retries: { attempts: 3, on: [connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status], statuses: [503], backoff: { base: 50ms, max: 1s } }
+  retries: { attempts: 3, retryOn: [connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status], statuses: [503], backoff: { base: 50ms, max: 1s } }
   loadBalancer: { policy: Random }
 ---
 apiVersion: v1

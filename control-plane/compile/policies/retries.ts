@@ -21,7 +21,10 @@ const CONDITIONS: ReadonlySet<string> = new Set<RetryCondition>([
 ]);
 
 const ATTEMPTS: Field<number> = { path: 'spec.retries.attempts', of: (spec) => spec.retries?.attempts ?? null };
-const ON: Field<readonly string[]> = { path: 'spec.retries.on', of: (spec) => spec.retries?.on ?? null };
+const RETRY_ON: Field<readonly string[]> = {
+  path: 'spec.retries.retryOn',
+  of: (spec) => spec.retries?.retryOn ?? null,
+};
 const STATUSES: Field<readonly number[]> = {
   path: 'spec.retries.statuses',
   of: (spec) => spec.retries?.statuses ?? null,
@@ -56,7 +59,7 @@ const BUDGET_INTERVAL: Field<number> = {
 /** Fields that say what a route does with a request. */
 export const ROUTE_RETRY_FIELDS: readonly Field<unknown>[] = [
   ATTEMPTS,
-  ON,
+  RETRY_ON,
   STATUSES,
   METHODS,
   GRPC,
@@ -71,10 +74,10 @@ export const BUDGET_FIELDS: readonly Field<unknown>[] = [BUDGET_PERCENT, BUDGET_
 export function settleRetry(settle: Settle): RetryPolicy | null {
   const fallback = DEFAULT_RETRY_POLICY;
   const attempts = settle(ATTEMPTS) ?? fallback.attempts;
-  const on = settle(ON)?.filter((name): name is RetryCondition => CONDITIONS.has(name)) ?? fallback.on;
+  const retryOn = settle(RETRY_ON)?.filter((name): name is RetryCondition => CONDITIONS.has(name)) ?? fallback.retryOn;
   const policy: RetryPolicy = {
     attempts,
-    on,
+    retryOn,
     statuses: settle(STATUSES) ?? fallback.statuses,
     methods: settle(METHODS) ?? fallback.methods,
     grpc: settle(GRPC) ?? fallback.grpc,

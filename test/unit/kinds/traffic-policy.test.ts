@@ -78,7 +78,7 @@ t.test('the policy of the design is read, and says what is not in force', async 
   const spec = parse(`
 targetRefs: [{ group: "", kind: Service, name: reviews, sectionName: http }]
 timeouts: { request: 10s, perTry: 2s, idle: 5m, connect: 1s }
-retries: { attempts: 2, on: [connect-failure, refused-stream, gateway-error, retriable-status], statuses: [503], methods: [GET, HEAD],
+retries: { attempts: 2, retryOn: [connect-failure, refused-stream, gateway-error, retriable-status], statuses: [503], methods: [GET, HEAD],
   grpc: [unavailable], idempotencyKeyHeader: idempotency-key, backoff: { base: 25ms, max: 250ms },
   budget: { percent: 20, minPerSecond: 10, interval: 10s }, hedge: { after: 200ms, max: 1 } }
 circuitBreaker:
@@ -98,7 +98,7 @@ tracing: { sampling: 10 }`) as unknown;
     timeouts: { requestMs: 10_000, perTryMs: 2000, idleMs: 300_000, connectMs: 1000 },
     retries: {
       attempts: 2,
-      on: ['connect-failure', 'refused-stream', 'gateway-error', 'retriable-status'],
+      retryOn: ['connect-failure', 'refused-stream', 'gateway-error', 'retriable-status'],
       statuses: [503],
       methods: ['GET', 'HEAD'],
       grpc: ['unavailable'],
@@ -131,7 +131,7 @@ t.test('what is not given is null, and what is in force is not listed', async (t
     timeouts: { requestMs: null, perTryMs: null, idleMs: null, connectMs: null },
     retries: {
       attempts: 0,
-      on: null,
+      retryOn: null,
       statuses: null,
       methods: null,
       grpc: null,
@@ -145,6 +145,18 @@ t.test('what is not given is null, and what is in force is not listed', async (t
   });
 });
 
+t.test('on is a second spelling of retryOn, and who wrote it unquoted for YAML 1.1 is told', async (t) => {
+  const retries = (given: unknown) => reading(parseTrafficPolicy, policy({ targetRefs: [target], retries: given }));
+  const second = retries({ on: ['reset'] });
+  t.same([second.lines, second.object?.spec.retries?.retryOn], [[], ['reset']]);
+  t.same(retries({ on: ['reset'], retryOn: ['reset'] }).lines, [
+    'spec.retries.on: retryOn and on are two spellings of one field: leave on out',
+  ]);
+  t.same(retries({ true: ['reset'] }).lines, [
+    'spec.retries.true: is an unknown field (YAML 1.1 reads an unquoted on as true: write retryOn)',
+  ]);
+});
+
 t.test('all mistakes are told together, each with its path and advice', async (t) => {
   const { lines } = reading(parseTrafficPolicy, {
     apiVersion: 'tulle.dev/v1alpha1',
@@ -156,7 +168,7 @@ t.test('all mistakes are told together, each with its path and advice', async (t
         { kind: 'Service', name: 'reviews', group: '' },
       ],
       timeouts: { request: '10 s', perTry: 5 },
-      retries: { atempts: 2, on: ['connect-failure', 'gatewayerror'], statuses: ['503'] },
+      retries: { atempts: 2, retryOn: ['connect-failure', 'gatewayerror'], statuses: ['503'] },
       whatever: 1,
     },
   });
@@ -167,7 +179,7 @@ t.test('all mistakes are told together, each with its path and advice', async (t
     'spec.timeouts.request: is no duration: the string "10 s" (write a duration such as 500ms, 10s or 1h30m)',
     'spec.timeouts.perTry: is no duration: the number 5 (write a duration such as 500ms, 10s or 1h30m)',
     "spec.retries.atempts: is an unknown field (did you mean 'attempts'?)",
-    'spec.retries.on[1]: must be connect-failure, refused-stream, reset, gateway-error, 5xx or retriable-status, is the string "gatewayerror"',
+    'spec.retries.retryOn[1]: must be connect-failure, refused-stream, reset, gateway-error, 5xx or retriable-status, is the string "gatewayerror"',
     'spec.retries.statuses[0]: must be an integer, is the string "503" (write it without quotes)',
   ]);
 });
