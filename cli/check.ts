@@ -9,8 +9,8 @@ import { DEFAULT_COMPILE_OPTIONS } from '../control-plane/compile/compiled.ts';
 import { FolderSource } from '../control-plane/sources/folder.ts';
 import type { SourceProblems } from '../control-plane/sources/source.ts';
 import { WorldStore } from '../control-plane/sources/world-store.ts';
+import { allConditions, troubleOf } from '../control-plane/status/writer.ts';
 import { problemLines } from './run/manifests.ts';
-import { allConditions, badConditions } from './run/statuses.ts';
 
 /** Writes what it found; the exit code: 0 when nothing is wrong. */
 export async function check(folder: string, clusterDomain: string, write: (line: string) => void): Promise<number> {
@@ -23,15 +23,15 @@ export async function check(folder: string, clusterDomain: string, write: (line:
   );
   await source.close();
   const { conditions } = compile(store.world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain });
-  const bad = badConditions(conditions);
+  const trouble = troubleOf(conditions);
   for (const line of problemLines(problems)) write(line);
-  for (const { line } of bad) write(line);
-  const wrong = problems.list.length + problems.dropped + bad.length;
+  for (const line of trouble) write(line);
+  const wrong = problems.list.length + problems.dropped + trouble.length;
   if (wrong > 0) {
     write(`${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong`);
     return 1;
   }
-  for (const { line } of allConditions(conditions)) write(line);
+  for (const line of allConditions(conditions)) write(line);
   const objects = Object.values(store.world).reduce((sum, map: ReadonlyMap<string, unknown>) => sum + map.size, 0);
   write(`${objects} objects, nothing wrong`);
   return 0;

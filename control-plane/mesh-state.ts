@@ -7,12 +7,12 @@ import type { Logger } from '#base/log.ts';
 import { formatProblem } from '#base/problems.ts';
 import { compile } from './compile/compile.ts';
 import type { Compiled, CompileOptions } from './compile/compiled.ts';
-import { logConditions } from './condition-log.ts';
 import { Debounce } from './debounce.ts';
 import { ClusterIps } from './sources/cluster-ips.ts';
 import type { ClusterIpRange } from './sources/cluster-ips.ts';
 import type { Source, SourceProblem, SourceProblems } from './sources/source.ts';
 import { WorldStore } from './sources/world-store.ts';
+import { formatConditions } from './status/writer.ts';
 
 /** Long enough for the files of one save, short enough that nobody waits. */
 const DEBOUNCE = { quietMs: 30, ceilingMs: 500 };
@@ -99,7 +99,9 @@ export class MeshState {
       return;
     }
     onCompiled(clock.now() - startMs);
-    logConditions(before.conditions, this.#compiled.conditions, log);
+    for (const { level, text, fields } of formatConditions(this.#compiled.conditions, before.conditions)) {
+      log[level](text, fields);
+    }
     if (this.#compiled.mesh !== before.mesh) onChange(this.#compiled);
   }
 

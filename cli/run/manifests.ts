@@ -7,14 +7,13 @@ import { silentLogger } from '#base/log.ts';
 import { formatProblem } from '#base/problems.ts';
 import { compile } from '../../control-plane/compile/compile.ts';
 import { DEFAULT_COMPILE_OPTIONS } from '../../control-plane/compile/compiled.ts';
-import type { Conditions } from '../../control-plane/compile/conditions.ts';
 import { FolderSource } from '../../control-plane/sources/folder.ts';
 import type { SourceProblems } from '../../control-plane/sources/source.ts';
 import type { World } from '../../control-plane/sources/world.ts';
 import { WorldStore } from '../../control-plane/sources/world-store.ts';
+import { troubleOf } from '../../control-plane/status/writer.ts';
 import type { Report } from './report.ts';
 import { describeEdits } from './edits.ts';
-import { badConditions } from './statuses.ts';
 
 export interface Manifests {
   readonly world: World;
@@ -42,7 +41,7 @@ export async function followManifests(options: ManifestOptions): Promise<Manifes
       const before = store.world;
       if (!store.apply(events)) return;
       if (started) for (const line of describeEdits(before, store.world)) report.news(line);
-      statuses.say(conditionLines(compile(store.world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain }).conditions));
+      statuses.say(troubleOf(compile(store.world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain }).conditions));
       options.onWorld(store.world);
     },
     (found) => problems.say(problemLines(found)),
@@ -78,8 +77,4 @@ class Told {
 export function problemLines(problems: SourceProblems): readonly string[] {
   const lines = problems.list.map((p) => formatProblem(p));
   return problems.dropped === 0 ? lines : [...lines, `and ${problems.dropped} more problems`];
-}
-
-function conditionLines(conditions: Conditions): readonly string[] {
-  return badConditions(conditions).map((c) => c.line);
 }

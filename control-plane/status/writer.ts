@@ -1,5 +1,5 @@
 /**
- * Conditions as lines for people and logs, where no API server keeps a status: what is wrong or worth knowing, and only what changed.
+ * Conditions as lines for people and logs, where no API server keeps a status: all of them, what is wrong, or what changed.
  * Knows neither how conditions come about nor where lines go.
  */
 import type { LogFields, LogLevel } from '#base/log.ts';
@@ -36,6 +36,24 @@ export function formatConditions(conditions: Conditions, previous: Conditions = 
     }
   }
   return lines;
+}
+
+/** What every condition says, object by object. */
+export function allConditions(conditions: Conditions): string[] {
+  return linesOf(conditions, () => true);
+}
+
+/** The same for those that somebody should look at. */
+export function troubleOf(conditions: Conditions): string[] {
+  return linesOf(conditions, ({ trouble }) => trouble);
+}
+
+function linesOf(conditions: Conditions, wanted: (one: Said) => boolean): string[] {
+  return [...conditions.values()].flatMap((status) =>
+    said(status)
+      .filter(wanted)
+      .map((one) => lineOf(status, one).text),
+  );
 }
 
 interface Said {

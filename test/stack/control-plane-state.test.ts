@@ -151,13 +151,13 @@ t.test('bad news about an object is logged once with its place, and when it is o
   first.synced();
   second.synced();
   await started;
-  t.match(lines, [/^warn ResolvedRefs=False BackendNotFound.* mesh\.yaml:\d+$/]);
+  t.match(lines, [/^warn mesh\.yaml:\d+:\d+: HTTPRoute .*ResolvedRefs=False BackendNotFound/]);
   first.set(service('y'));
   clock.advance(1000);
   t.equal(lines.length, 1);
   first.set(route('x'));
   clock.advance(1000);
-  t.match(lines.slice(1), [/^info in order again mesh\.yaml:\d+$/]);
+  t.match(lines.slice(1), [/^info mesh\.yaml:\d+:\d+: HTTPRoute .*ResolvedRefs=True/]);
 });
 
 t.test('issuer and server certificate are renewed while running', async (t) => {

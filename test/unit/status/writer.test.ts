@@ -2,7 +2,7 @@
 import t from 'tap';
 import { compile } from '../../../control-plane/compile/compile.ts';
 import { DEFAULT_COMPILE_OPTIONS, type Compiled } from '../../../control-plane/compile/compiled.ts';
-import { formatConditions } from '../../../control-plane/status/writer.ts';
+import { allConditions, formatConditions, troubleOf } from '../../../control-plane/status/writer.ts';
 import { worldOf } from '../../support/manifests.ts';
 
 const ROUTE = `
@@ -43,6 +43,10 @@ t.test('only what changed is told, and what is in order only after trouble', asy
     },
   ]);
   t.same(formatConditions(compiled(ROUTE, broken).conditions, broken.conditions), [], 'told already');
+  const about = 'shop.yaml:7:1: HTTPRoute shop/api on Service shop/api:';
+  const unresolved = `${about} ResolvedRefs=False BackendNotFound: Service shop/v1 does not exist`;
+  t.same(troubleOf(broken.conditions), [unresolved]);
+  t.same(allConditions(broken.conditions), [`${about} Accepted=True Accepted`, unresolved]);
 
   const mended = formatConditions(compiled(MENDED, broken).conditions, broken.conditions);
   t.same(
