@@ -21,13 +21,16 @@ export interface HpackLimits {
 /** Longer names are rare, and not worth a place among the engine's own strings. */
 const MAX_SHARED_NAME = 64;
 
+/** Between blocks. */
+const NOWHERE: string[] = [];
+
 export class HpackDecoder {
   readonly #maxTableBytes: number;
   readonly #limits: HpackLimits;
   readonly #table: DynamicTable;
   readonly #reader = new BlockReader();
   /** Of the block at hand. */
-  #into: string[] = [];
+  #into: string[] = NOWHERE;
   #listBytes = 0;
   #fields = 0;
   #refusal: HpackFailure | null = null;
@@ -63,7 +66,7 @@ export class HpackDecoder {
       else isSound = this.#fail('a table size behind a field');
     }
     reader.close();
-    this.#into = [];
+    this.#into = NOWHERE;
     return isSound ? this.#refusal : { kind: 'compression', detail: reader.failure };
   }
 

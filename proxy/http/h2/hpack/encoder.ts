@@ -37,7 +37,7 @@ export class HpackEncoder {
   setMaxTableBytes(bytes: number): void {
     const wanted = Math.min(bytes, MAX_TABLE_BYTES);
     if (wanted === this.#wantedBytes) return;
-    this.#smallestBytes = Math.min(this.#smallestBytes ?? this.#wantedBytes, wanted);
+    this.#smallestBytes = Math.min(this.#smallestBytes ?? wanted, wanted);
     this.#wantedBytes = wanted;
   }
 
@@ -74,7 +74,7 @@ export class HpackEncoder {
     if (place < 0) return this.#newValue(learned, name, value);
     const number = learned.numbers[place]!;
     if (this.#isLive(number)) return integerText(INDEXED, 7, this.#indexOf(number));
-    if (!this.#mayInsert(name, value)) return this.#literal(learned, name, value);
+    if (!this.#takesIn(name, value)) return this.#literal(learned, name, value);
     return this.#insert(learned, name, value);
   }
 
@@ -88,7 +88,7 @@ export class HpackEncoder {
     const flags = learned.treatment === 'never' ? LITERAL_NEVER : LITERAL;
     if (learned.staticIndex > 0) return integerText(flags, 4, learned.staticIndex) + plainText(value);
     if (this.#isLive(learned.number)) return integerText(flags, 4, this.#indexOf(learned.number)) + plainText(value);
-    if (flags === LITERAL && this.#mayInsert(name, value)) return this.#insert(learned, name, value);
+    if (flags === LITERAL && this.#takesIn(name, value)) return this.#insert(learned, name, value);
     return BYTES[flags]! + plainText(name) + plainText(value);
   }
 
@@ -128,7 +128,8 @@ export class HpackEncoder {
     return STATIC_ENTRIES + 1 + this.#table.inserted - number;
   }
 
-  #mayInsert(name: string, value: string): boolean {
+  /** Whether the field may go into the table now; a true answer counts as done. */
+  #takesIn(name: string, value: string): boolean {
     const table = this.#table;
     const size = entryBytes(name, value);
     if (size > table.maxBytes / 4) return false;

@@ -1,6 +1,6 @@
 /**
  * The Huffman code of HPACK (RFC 7541 5.2, appendix B): decoding a byte at a time by a table of states, and encoding.
- * The code is canonical, so the lengths of its words say everything; the tables are made from them when first needed.
+ * The code is canonical, so the lengths of its words say everything; the tables are made from them.
  * Knows no header.
  */
 
@@ -63,16 +63,22 @@ function codeTree(): Int16Array {
   return tree;
 }
 
-/** A state is a node of the tree. What a byte does in it: bits 0-7 next state, 8-15 and 16-23 symbols, 24-25 how many; -1: it spells EOS. */
-const REFUSED = -1;
-let steps: Int32Array | null = null;
+const TREE: Int16Array = codeTree();
 
-function stepOf(tree: Int16Array, state: number, byte: number): number {
+/**
+ * What a byte does in a state, which is a node of the tree, at `state << 8 | byte`: bits 0-7 next state, 8-15 and 16-23 symbols, 24-25 how many.
+ * Filled as needed: real texts come through few of its 256 KiB, and to make it whole would hold up the first request for milliseconds.
+ */
+const STEPS: Int32Array = new Int32Array(256 * 256);
+const UNKNOWN = 0;
+const REFUSED = -1;
+
+function makeStep(state: number, byte: number): number {
   let node = state;
   let symbols = 0;
   let count = 0;
   for (let bit = 7; bit >= 0; bit--) {
-    node = tree[2 * node + ((byte >>> bit) & 1)]!;
+    node = TREE[2 * node + ((byte >>> bit) & 1)]!;
     if (node >= 0) continue;
     const symbol = -1 - node;
     if (symbol === EOS) return REFUSED;
@@ -82,21 +88,12 @@ function stepOf(tree: Int16Array, state: number, byte: number): number {
   return node | (symbols << 8) | (count << 24);
 }
 
-/** 256 KiB, made at the first Huffman text, as a sidecar that carries only HTTP/1.1 needs none. */
-function makeSteps(): Int32Array {
-  const tree = codeTree();
-  const table = new Int32Array(256 * 256);
-  for (let at = 0; at < table.length; at++) table[at] = stepOf(tree, at >>> 8, at & 0xff);
-  return table;
-}
-
 /** States in which a text may end (RFC 7541 5.2): at most seven bits into a word, all of them ones. */
 function paddingStates(): Uint8Array {
-  const tree = codeTree();
   const allowed = new Uint8Array(256);
   for (let node = 0, bits = 0; bits <= 7; bits++) {
     allowed[node] = 1;
-    node = tree[2 * node + 1]!;
+    node = TREE[2 * node + 1]!;
   }
   return allowed;
 }
@@ -108,11 +105,13 @@ const MAY_END: Uint8Array = paddingStates();
  * when the text spells EOS or does not end in a padding of at most seven ones.
  */
 export function huffmanDecode(source: Buffer, start: number, end: number, target: Buffer): number {
-  const table = (steps ??= makeSteps());
+  const table = STEPS;
   let state = 0;
   let written = 0;
   for (let at = start; at < end; at++) {
-    const step = table[(state << 8) | source[at]!]!;
+    const place = (state << 8) | source[at]!;
+    let step = table[place]!;
+    if (step === UNKNOWN) table[place] = step = makeStep(state, source[at]!);
     if (step === REFUSED) return -1;
     target[written] = step >>> 8;
     target[written + 1] = step >>> 16;
