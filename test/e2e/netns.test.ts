@@ -7,7 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { namespacesMissing } from '../support/netns.ts';
-import { metric, replicasOf, startFolder, stateFolder, until } from './running-mesh.ts';
+import { metric, replicasOf, startFolder, stateFolder, takeTurn, until } from './running-mesh.ts';
 import type { Replica } from '../../cli/run/replica.ts';
 
 const SERVER = `require('http').createServer((q, r) => r.end(JSON.stringify({ url: q.url, from: q.headers['x-forwarded-client-cert'] ?? null, host: q.headers.host }))).listen(8080)`;
@@ -61,6 +61,7 @@ t.test(
   'curl on one host talks mutual TLS to servers on others, and nobody had to be told',
   { skip: namespacesMissing('curl', 'setpriv') },
   async (t) => {
+    t.teardown(await takeTurn());
     const folder = path.join(stateFolder(), 'manifests');
     t.teardown(() => rmSync(path.dirname(folder), { recursive: true, force: true }));
     mkdirSync(folder);

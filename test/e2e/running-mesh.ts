@@ -2,6 +2,7 @@
  * A mesh of real processes for end-to-end tests: started from the sources, in a state folder that goes away with it.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '#base/clock.ts';
@@ -32,6 +33,22 @@ export interface RunningMesh {
 /** A folder for the state of a test; not below the project, whose watchers would see it. */
 export function stateFolder(): string {
   return mkdtempSync(path.join(tmpdir(), 'tulle-e2e-'));
+}
+
+/**
+ * Waits until no other test runs a mesh: each is twenty processes, and two of them on a small machine only measure each other.
+ * The turn is a listening socket, so that it ends with whoever holds it.
+ */
+export async function takeTurn(): Promise<() => void> {
+  const server = createServer((socket) => socket.destroy());
+  for (;;) {
+    const taken = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(15_012, '127.65.0.1', () => resolve(true));
+    });
+    if (taken) return () => void server.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }
 
 /** A copy of the shop, all replicas ready. */

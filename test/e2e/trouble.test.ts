@@ -6,16 +6,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { ask } from '../../cli/admin/ask.ts';
-import { isAlive, loadOn, metric, replicasOf, startShop, until } from './running-mesh.ts';
+import { isAlive, loadOn, metric, replicasOf, startShop, takeTurn, until } from './running-mesh.ts';
 
 /** The shortest life that a certificate may have: it is renewed several times while this test runs. */
 const LEAF_TTL_MS = 10_000;
 
+const endTurn = await takeTurn();
 const shop = await startShop({ leafTtlMs: LEAF_TTL_MS });
 const { mesh, folder, said } = shop;
 const load = loadOn(mesh, 100);
 load.start();
 const certificates = new Map<string, Set<string>>();
+t.teardown(endTurn);
 t.teardown(() => shop.close());
 t.setTimeout(110_000);
 
