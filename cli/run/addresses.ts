@@ -18,6 +18,10 @@ const BLOCKS = 256;
 const FIRST = 2;
 const LAST = 251;
 const CLAIM_PORT = 15_012;
+/** Linux has all of 127.0.0.0/8; other systems have single addresses of it. */
+const NO_LOOPBACK_RANGE =
+  'this machine lacks the loopback addresses 127.66.0.0 to 127.67.255.255; ' +
+  'on macOS add those that are used, as in: for n in 1 2 3 255; do sudo ifconfig lo0 alias 127.66.0.$n; sudo ifconfig lo0 alias 127.67.0.$n; done';
 
 export class AddressPool {
   readonly #claim: ClaimBlock;
@@ -82,6 +86,7 @@ export function claimBlock(block: number): Promise<(() => void) | null> {
     const server = net.createServer((socket) => socket.destroy());
     server.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(null);
+      else if (error.code === 'EADDRNOTAVAIL') reject(new Error(NO_LOOPBACK_RANGE));
       else reject(error);
     });
     server.listen(CLAIM_PORT, `127.66.${block}.255`, () => resolve(() => server.close()));

@@ -3,7 +3,7 @@
  * Its output goes to a file. Knows nothing of what the program is.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#base/clock.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -96,7 +96,7 @@ export class KeptProcess {
         }
       };
       child.on('exit', (code, signal) => finish(code, signal, ''));
-      child.on('error', (error) => finish(null, null, error.message));
+      child.on('error', (error) => finish(null, null, existsSync(cwd) ? error.message : `there is no folder ${cwd}`));
     });
     if (child.pid === undefined) return;
     watchdog.guard(child.pid);

@@ -69,11 +69,12 @@ class NamespaceNetwork implements Network {
       ],
     );
     const script = this.#programs.sidecar.args[0] ?? '';
-    await execute('setpriv', asSidecar(['test', '-r', script])).catch(() => {
+    const answer = await execute('setpriv', asSidecar(['sh', '-c', 'test -r "$0" && echo yes || echo no', script]));
+    if (answer.trim() !== 'yes') {
       throw new Error(
         `the sidecar's user (${SIDECAR_ID}) cannot read ${script}: put the project where others may read it`,
       );
-    });
+    }
   }
 
   servicesChanged(services: readonly Service[]): void {

@@ -53,7 +53,7 @@ export function planReplica(
   const revision = revisionOf(deployment);
   const replicaSet = `${meta.name}-${revision}`;
   return {
-    name: `${replicaSet}-${shortHash(`${replicaSet}/${number}`, 5)}`,
+    name: `${replicaSet}-${shortHash(`${meta.namespace}/${replicaSet}/${number}`, 5)}`,
     namespace: meta.namespace,
     deployment: meta.name,
     revision,

@@ -2,22 +2,24 @@
  * One replica while it runs: its sidecar, its application, its readiness, and the Pod object that tells the control plane.
  * The sidecar is there before the application starts and until after it has ended, as Kubernetes' native sidecars are.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Timer } from '#base/clock.ts';
-import { answersOk } from '../admin/ask.ts';
+import { ask } from '../admin/ask.ts';
 import { invocation, type PodFacts } from './environment.ts';
-import { KeptProcess, type Command, type Exit } from './kept-process.ts';
+import { KeptProcess, type Command } from './kept-process.ts';
 import type { ReplicaNetwork } from './network.ts';
 import { podObject } from './pod-object.ts';
 import { lookOf, Prober } from './prober.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 import type { RunContext } from './context.ts';
 import { deathNotice } from './death-notice.ts';
-import { sidecarCommand } from './sidecar.ts';
+import { sidecarCommand, tokenFile } from './sidecar.ts';
 
 /** How often a sidecar that is not ready is asked again. */
 const SIDECAR_POLL_MS = 50;
+/** Longer than any start takes, even of many at once. */
+const SIDECAR_SLOW_MS = 15_000;
 /** Who is told to end keeps serving so long, until every sidecar has heard that it is leaving. */
 const LEAVE_MS = 500;
 /** A sidecar whose application is gone has nothing left to wait for. */
@@ -105,6 +107,7 @@ export class Replica {
     this.#poll?.cancel();
     await this.#sidecar?.stop(SIDECAR_GRACE_MS);
     this.#context.objects.remove(this.#objectName);
+    rmSync(tokenFile(this.plan, this.#context), { force: true });
     await this.network.leave();
   }
 
@@ -120,7 +123,7 @@ export class Replica {
       onStart: () => (role === 'app' ? this.#appStarted() : void this.#awaitSidecar()),
       onDeath: (exit, restartInMs) => {
         report.problem(deathNotice(this.plan.name, role, exit, restartInMs, logFile));
-        if (role === 'app') this.#appDied(exit);
+        if (role === 'app') this.#appDied();
         else this.#setSidecarReady(false);
       },
     });
@@ -152,19 +155,28 @@ export class Replica {
     this.#setAppReady(this.#prober === null);
   }
 
-  #appDied(exit: Exit): void {
+  #appDied(): void {
     this.#prober?.stop();
     this.#setAppReady(false);
-    if (exit.notStarted !== '') this.#context.report.problem(`${this.plan.name}: ${exit.notStarted}`);
   }
 
-  async #awaitSidecar(): Promise<void> {
+  /** Asks until it is ready; says once what keeps one that takes too long. */
+  async #awaitSidecar(sinceMs = this.#context.clock.now(), told = false): Promise<void> {
+    const { clock, report } = this.#context;
     const pid = this.sidecarPid;
-    const ready = await answersOk(`http://${this.network.metricsAddress}/readyz`);
+    const answer = await ask(`http://${this.network.metricsAddress}/readyz`);
     // Another process may have taken its place while we asked.
     if (pid !== this.sidecarPid || pid === null) return;
-    if (ready) this.#setSidecarReady(true);
-    else this.#poll = this.#context.clock.after(SIDECAR_POLL_MS, () => void this.#awaitSidecar());
+    if (answer?.status === 200) {
+      this.#setSidecarReady(true);
+      return;
+    }
+    const isSlow = clock.now() - sinceMs > SIDECAR_SLOW_MS;
+    if (isSlow && !told) {
+      const why = answer?.body.trim().replaceAll('\n', '; ') ?? 'it does not answer';
+      report.problem(`the sidecar of ${this.plan.name} is not ready yet: ${why}`);
+    }
+    this.#poll = clock.after(SIDECAR_POLL_MS, () => void this.#awaitSidecar(sinceMs, told || isSlow));
   }
 
   #setSidecarReady(ready: boolean): void {

@@ -10,15 +10,20 @@ import type { ReplicaNetwork } from './network.ts';
 import { writeWhole } from './object-folder.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
 
+/** Where the token of a replica lies while it runs. Names of pods may be the same in two namespaces. */
+export function tokenFile(plan: ReplicaPlan, context: RunContext): string {
+  return path.join(context.tokenFolder, `${plan.namespace}.${plan.name}`);
+}
+
 /** The command of the sidecar beside `plan`; its token is written to the state folder, readable by it alone. */
 export function sidecarCommand(plan: ReplicaPlan, network: ReplicaNetwork, context: RunContext): Command {
   const { settings, programs, controlPlane } = context;
-  const tokenFile = path.join(context.tokenFolder, plan.name);
+  const token = tokenFile(plan, context);
   writeWhole(
-    tokenFile,
+    token,
     controlPlane.issueToken({ namespace: plan.namespace, serviceAccount: plan.serviceAccount, pod: plan.name }),
   );
-  network.lendToSidecar(tokenFile);
+  network.lendToSidecar(token);
   return {
     ...programs.sidecar,
     args: [
@@ -26,7 +31,7 @@ export function sidecarCommand(plan: ReplicaPlan, network: ReplicaNetwork, conte
       ...flagWords({
         'control-plane': controlPlane.xdsAddress,
         'ca-file': controlPlane.caFile,
-        'token-file': tokenFile,
+        'token-file': token,
         'trust-domain': settings.trustDomain,
         'pod-name': plan.name,
         namespace: plan.namespace,

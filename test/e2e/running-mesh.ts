@@ -40,8 +40,8 @@ export function stateFolder(): string {
  * The turn is a listening socket, so that it ends with whoever holds it.
  */
 export async function takeTurn(): Promise<() => void> {
-  const server = createServer((socket) => socket.destroy());
   for (;;) {
+    const server = createServer((socket) => socket.destroy());
     const taken = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));
       server.listen(15_012, '127.65.0.1', () => resolve(true));
