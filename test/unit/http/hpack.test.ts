@@ -249,3 +249,47 @@ t.test('a flood of names and values that come once does not drive out what repea
   }
   t.ok(bytes / 5000 < 20, `${bytes / 5000} bytes a block, where 58 would be needed without a table`);
 });
+
+t.test('what goes into the table goes in Huffman code where that is shorter', async (t) => {
+  const encoder = new HpackEncoder();
+  const twice = (name: string, value: string): string => {
+    encoder.encode([name, value]);
+    return hexOf(encoder.encode([name, value]));
+  };
+  t.same(
+    [twice(':authority', 'www.example.com'), twice('server', '\\^{}')],
+    ['418cf1e3c2e5f23a6ba0ab90f4ff', '76045c5e7b7d'],
+    'RFC 7541 C.4.1, and a text whose code is longer',
+  );
+});
+
+/** How the only field of a block is represented. */
+function representation(encoder: HpackEncoder, name: string, value: string): 'indexed' | 'inserted' | 'literal' {
+  const first = encoder.encode([name, value]).charCodeAt(0);
+  if (first >= 0x80) return 'indexed';
+  return first >= 0x40 ? 'inserted' : 'literal';
+}
+
+t.test('a full table turns over slowly, and a name whose values never repeat is given up for a while', async (t) => {
+  const crowded = new HpackEncoder();
+  const cycle = (): string[] =>
+    Array.from({ length: 100 }, (_, i) => representation(crowded, `x-${i}`, 'v'.repeat(50)));
+  const inserted = [1, 2, 3].map(() => cycle().filter((it) => it === 'inserted').length);
+
+  const unique = new HpackEncoder();
+  const afterUnique = (values: number): string[] => {
+    for (let i = 0; i < values; i++) unique.encode(['etag', `"${values}-${i}"`]);
+    return [1, 2, 3].map(() => representation(unique, 'etag', `"same-${values}"`));
+  };
+  t.same(
+    [inserted[0], inserted[1]! > 40, inserted[2]! <= 13, afterUnique(20), afterUnique(40), afterUnique(1000)],
+    [
+      0,
+      true,
+      true,
+      ['literal', 'inserted', 'indexed'],
+      ['literal', 'literal', 'literal'],
+      ['literal', 'inserted', 'indexed'],
+    ],
+  );
+});
