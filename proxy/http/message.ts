@@ -20,7 +20,8 @@ export function bodyOfLength(length: number): BodyKind {
   return length === 0 ? EMPTY_BODY : { kind: 'length', length };
 }
 
-export type Version = 10 | 11;
+/** Major * 10 + minor. */
+export type Version = 10 | 11 | 20;
 
 /** Why a message is refused; a subset of the failures of an exchange. `detail` never holds text from the wire. */
 export interface ParseFailure {

@@ -1,0 +1,158 @@
+/**
+ * One request of a client on an HTTP/2 connection: frames to the exchange, the exchange's answer to frames.
+ * Knows its connection and its sink; knows no socket and no other stream.
+ */
+import type { Failure } from '../exchange/failure.ts';
+import { localAnswer } from '../exchange/local-answer.ts';
+import type { DownstreamSink, DownstreamStream } from '../exchange/stream.ts';
+import type { HeaderList } from '../http/headers.ts';
+import type { H2Connection } from '../http/h2/connection.ts';
+import { ERROR, errorWord } from '../http/h2/frames.ts';
+import { readTrailers, responseFields } from '../http/h2/response-fields.ts';
+import { STATE } from '../http/h2/stream-state.ts';
+import { type AbortedBy, H2Stream } from '../http/h2/stream.ts';
+import type { BodyKind, RequestHead, ResponseHead } from '../http/message.ts';
+
+export class H2ServerStream extends H2Stream implements DownstreamStream {
+  readonly #connection: H2Connection;
+  #sink: DownstreamSink | null = null;
+  #toHead = false;
+  #requestDone = false;
+  #answerBegun = false;
+  #answerDone = false;
+  /** A head whose answer may have no content: it waits to learn whether trailers follow, or ends the stream itself. */
+  #heldHead: string[] | null = null;
+
+  constructor(connection: H2Connection, id: number, windowBytes: number) {
+    super(0, windowBytes);
+    this.#connection = connection;
+    this.id = id;
+    this.state = STATE.open;
+    connection.add(this);
+  }
+
+  /** Makes the request an exchange. @param begin gives the sink that hears of the rest */
+  start(
+    head: RequestHead,
+    endStream: boolean,
+    begin: (stream: H2ServerStream, head: RequestHead) => DownstreamSink,
+  ): void {
+    this.#toHead = head.method === 'HEAD';
+    if (head.body.kind === 'length') this.expectedBytes = head.body.length;
+    if (endStream) this.#endRequest();
+    const sink = begin(this, head);
+    // An answer given at once is over before there was a sink to tell.
+    if (this.#answerDone) return;
+    this.#sink = sink;
+    if (endStream && head.body.kind !== 'none') sink.onRequestEnd(null);
+  }
+
+  /** Refuses a request that does not become an exchange. */
+  refuse(failure: Failure, endStream: boolean): void {
+    if (endStream) this.#endRequest();
+    const answer = localAnswer(failure, null);
+    this.writeHead(answer.head, answer.bodyKind);
+    this.writeData(answer.body, 0, answer.body.length);
+    this.end(null);
+  }
+
+  #endRequest(): void {
+    this.#requestDone = true;
+    if (this.state === STATE.open) this.state = STATE.halfClosedRemote;
+  }
+
+  // --- from the client -------------------------------------------------------------------------------------------
+
+  override onFields(fields: readonly string[], endStream: boolean, tooLarge: string | null): void {
+    if (!endStream) return this.#refuseTrailers('a second header section that does not end the stream');
+    if (tooLarge !== null) return this.#refuseTrailers(tooLarge);
+    const trailers = readTrailers(fields);
+    if (typeof trailers === 'string') return this.#refuseTrailers(trailers);
+    if (!this.#connection.endReceived(this)) return;
+    this.#requestDone = true;
+    this.#sink?.onRequestEnd(trailers.size === 0 ? null : trailers);
+  }
+
+  #refuseTrailers(detail: string): void {
+    this.#connection.streamError(this, ERROR.protocol, detail);
+  }
+
+  override onContent(chunk: Buffer, start: number, end: number): void {
+    this.#sink?.onRequestData(chunk, start, end);
+  }
+
+  override onContentEnd(): void {
+    this.#requestDone = true;
+    this.#sink?.onRequestEnd(null);
+  }
+
+  override onWritable(): void {
+    this.#sink?.onDownstreamDrain();
+  }
+
+  /** RFC 9113 8.1: an answer that needs no more of the request stops it. */
+  override onEndSent(): void {
+    if (!this.#requestDone) this.#connection.reset(this, ERROR.none);
+  }
+
+  override onAborted(code: number, detail: string, by: AbortedBy): void {
+    this.#answerDone = true;
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.onDownstreamReset(by === 'peer' ? `the client reset the stream: ${errorWord(code)}` : detail);
+  }
+
+  // --- to the client ---------------------------------------------------------------------------------------------
+
+  writeInterim(head: ResponseHead): void {
+    if (this.#answerBegun || this.#answerDone) return;
+    this.#connection.sender.fields(this, responseFields(head, head.body), false);
+  }
+
+  writeHead(head: ResponseHead, body: BodyKind): void {
+    if (this.#answerBegun || this.#answerDone) return;
+    this.#answerBegun = true;
+    const fields = responseFields(head, body);
+    if (this.#toHead || body.kind === 'none') this.#finish(fields, null);
+    else if (body.kind === 'length' && body.length === 0) this.#heldHead = fields;
+    else this.#connection.sender.fields(this, fields, false);
+  }
+
+  writeData(chunk: Buffer, start: number, end: number): boolean {
+    if (this.#answerDone || start === end) return true;
+    return this.#connection.sender.content(this, chunk, start, end);
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (this.#answerDone || !this.#answerBegun) return;
+    this.#finish(this.#heldHead, trailers === null || trailers.size === 0 ? null : trailers.fields);
+  }
+
+  /** @param head a head that was not sent yet */
+  #finish(head: string[] | null, trailers: readonly string[] | null): void {
+    this.#answerDone = true;
+    this.#sink = null;
+    this.#heldHead = null;
+    const { sender } = this.#connection;
+    if (head !== null) sender.fields(this, head, trailers === null);
+    if (head === null || trailers !== null) sender.end(this, trailers);
+  }
+
+  reset(): void {
+    if (this.#answerDone) return;
+    this.#answerDone = true;
+    this.#sink = null;
+    this.#connection.reset(this, ERROR.internal);
+  }
+
+  pauseRequest(): void {
+    this.paused = true;
+  }
+
+  resumeRequest(): void {
+    this.#connection.resume(this);
+  }
+
+  /** Nothing: here the end of one stream says nothing of the connection, and a request that is not wanted any more is reset alone. */
+  closeAfter(): void {}
+}
