@@ -3,6 +3,7 @@
  * Knows no protocol.
  */
 import type { Socket } from 'node:net';
+import { resetSocket } from './reset.ts';
 
 export interface PipeEnd {
   /** Bytes from `a` to `b`, and back. */
@@ -22,37 +23,42 @@ class Direction {
     this.#to = to;
   }
 
-  start(): void {
+  /** @param early bytes that were read already, of a client whose end was seen with them */
+  start(early: Buffer | null): void {
+    if (early !== null) {
+      this.bytes += early.length;
+      this.#to.write(early);
+    }
     this.#from.on('data', (chunk: Buffer) => {
       this.bytes += chunk.length;
       if (!this.#to.write(chunk)) this.#from.pause();
     });
     this.#to.on('drain', () => this.#from.resume());
-    this.#from.on('end', () => this.#to.end());
+    if (this.#from.readableEnded) this.#to.end();
+    else this.#from.once('end', () => this.#to.end());
     this.#from.resume();
   }
 }
 
 /** Joins two connected sockets (both half-open allowed). `onEnd` is called once, when both are closed. */
-export function pipe(a: Socket, b: Socket, onEnd: (end: PipeEnd) => void): void {
+export function pipe(a: Socket, b: Socket, early: Buffer | null, onEnd: (end: PipeEnd) => void): void {
   const there = new Direction(a, b);
   const back = new Direction(b, a);
   let open = 2;
   let problem = '';
-  const onClose = (hadError: boolean, other: Socket): void => {
-    // A reset on one side is a reset for the other: a clean end would make a cut-off message look whole.
-    if (hadError) other.resetAndDestroy();
+  const onClose = (self: Socket, other: Socket): void => {
+    // Whoever closes without having ended both ways was cut off, by the peer or by us: the other must not take that for a clean end.
+    if (!self.readableEnded || !self.writableFinished) resetSocket(other);
     open--;
     if (open === 0) onEnd({ sent: there.bytes, received: back.bytes, error: problem });
-    else if (!other.destroyed && other.readableEnded) other.end();
   };
   const onError = (error: NodeJS.ErrnoException): void => {
     if (problem === '') problem = error.code ?? error.message;
   };
   a.on('error', onError);
   b.on('error', onError);
-  a.once('close', (hadError) => onClose(hadError, b));
-  b.once('close', (hadError) => onClose(hadError, a));
-  there.start();
-  back.start();
+  a.once('close', () => onClose(a, b));
+  b.once('close', () => onClose(b, a));
+  there.start(early);
+  back.start(null);
 }

@@ -78,11 +78,22 @@ export class MeshTls {
     return this.#options !== null;
   }
 
-  /** Puts new certificates or roots in force for every handshake from now on. Connections that stand stay. */
-  update(material: TlsMaterial): void {
-    this.#options = contextOptions(material);
-    this.#client = createSecureContext(this.#options);
-    for (const server of this.#servers) server.setSecureContext(this.#options);
+  /**
+   * Puts new certificates or roots in force for every handshake from now on. Connections that stand stay.
+   * Null, or why they cannot be used: then nothing has changed.
+   */
+  update(material: TlsMaterial): string | null {
+    const options = contextOptions(material);
+    let client: SecureContext;
+    try {
+      client = createSecureContext(options);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    this.#options = options;
+    this.#client = client;
+    for (const server of this.#servers) server.setSecureContext(options);
+    return null;
   }
 
   acceptor(handlers: AcceptHandlers): Acceptor {
@@ -151,6 +162,8 @@ export class MeshTls {
       allowHalfOpen: true,
     });
     server.on('secureConnection', (socket) => {
+      // It may fail before anyone else listens: while its protocol is detected, or an endpoint is connected to.
+      socket.on('error', () => undefined);
       const identity = provenIdentity(socket);
       if (identity !== null && isInTrustDomain(identity, this.#trustDomain)) {
         handlers.onSecure(socket, identity);
