@@ -24,6 +24,7 @@ import {
   type ResponseHead,
 } from '../http/message.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
+import { resetSocket } from '../net/reset.ts';
 
 export interface H1ServerOptions {
   readonly clock: Clock;
@@ -42,7 +43,8 @@ export interface H1ServerOptions {
 /** After an answer that ends the connection, the rest of the request is read and dropped for so long, that the client can read the answer (RFC 9112 9.6). */
 const LINGER_MS = 1000;
 
-type Waiting = 'head' | 'idle' | 'linger';
+/** `flush`: our side is ended, and the client has yet to take what was written. */
+type Waiting = 'head' | 'idle' | 'flush' | 'linger';
 
 export class H1Server extends Deadline implements RequestSink, DownstreamStream {
   readonly #socket: Socket;
@@ -56,7 +58,8 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   #answerDone = false;
   #body: BodyKind = CHUNKED_BODY;
   #close = false;
-  #lingering = false;
+  /** No byte of the client is looked at any more. */
+  #over = false;
   #closed = false;
   #clientEnded = false;
   #feeding = false;
@@ -72,11 +75,13 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#output = new Output(socket);
     this.#lastUsedMs = options.clock.now();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('drain', () => this.#sink?.onDownstreamDrain());
+    socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onClientEnd());
     socket.on('error', () => undefined);
     socket.on('close', () => this.#onClose());
     this.#wait('idle', options.idleTimeoutMs);
+    // Whoever looked at the first bytes may have seen the end already.
+    if (socket.readableEnded) this.#onClientEnd();
   }
 
   get isBusy(): boolean {
@@ -86,7 +91,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   /** Closes now when idle, after the present answer otherwise. */
   drain(): void {
     this.#close = true;
-    if (this.#sink === null && this.#rest === null && this.#parser.isIdle) this.#socket.end();
+    if (this.#sink === null && this.#rest === null && this.#parser.isIdle) this.#endConnection();
   }
 
   destroy(): void {
@@ -96,7 +101,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   // --- bytes in --------------------------------------------------------------------------------------------------
 
   #onData(chunk: Buffer): void {
-    if (this.#lingering || this.#closed) return;
+    if (this.#over || this.#closed) return;
     if (this.#rest !== null) {
       this.#rest = Buffer.concat([this.#rest, chunk]);
       this.#socket.pause();
@@ -107,12 +112,15 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     endTurn();
   }
 
-  /** Parses until the bytes are used, or the parser stops: at the end of a request whose answer is not done, or paused. */
+  /**
+   * Parses until the bytes are used, or the parser stops: at the end of a request whose answer is not done, or paused. A client that
+   * takes no answers gets no further request read, or its answers would pile up here (H29).
+   */
   #feed(chunk: Buffer): void {
     this.#feeding = true;
     let at = 0;
-    while (at < chunk.length && !this.#lingering && !this.#closed) {
-      if (this.#sink !== null && this.#requestDone) break;
+    while (at < chunk.length && !this.#over && !this.#closed) {
+      if (this.#sink !== null ? this.#requestDone : !this.#output.writable) break;
       const next = this.#parser.execute(chunk, at, chunk.length);
       if (this.#parser.failure !== null) {
         this.#refuse(this.#parser.failure);
@@ -122,7 +130,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
       at = next;
     }
     this.#feeding = false;
-    if (this.#lingering || this.#closed) return;
+    if (this.#over || this.#closed) return;
     if (at < chunk.length) {
       this.#rest = at === 0 ? chunk : chunk.subarray(at);
       this.#socket.pause();
@@ -133,7 +141,14 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     const rest = this.#rest;
     this.#rest = null;
     this.#socket.resume();
-    if (rest !== null) this.#feed(rest);
+    if (rest === null) return;
+    this.#feed(rest);
+    if (this.#clientEnded && this.#rest === null) this.#onClientEnd();
+  }
+
+  #onDrain(): void {
+    if (this.#sink !== null) this.#sink.onDownstreamDrain();
+    else if (this.#rest !== null && !this.#feeding) this.#feedRest();
   }
 
   onRequestHead(head: RequestHead): void {
@@ -194,7 +209,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   }
 
   writeData(chunk: Buffer, start: number, end: number): boolean {
-    if (this.#closed || this.#answerDone || this.#body.kind === 'none') return true;
+    if (this.#closed || this.#answerDone || this.#body.kind === 'none' || start === end) return true;
     const output = this.#output;
     if (this.#body.kind === 'chunked') {
       output.text(chunkHead(end - start));
@@ -217,9 +232,10 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     if (this.#closed) return;
     this.#sink = null;
     this.#answerDone = true;
+    this.#over = true;
     // What was written must arrive, but no clean end may follow it: the client has to see that the answer is cut off.
     this.#output.flush();
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   pauseRequest(): void {
@@ -229,7 +245,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
 
   resumeRequest(): void {
     this.#parser.resume();
-    if (this.#closed || this.#lingering) return;
+    if (this.#closed || this.#over) return;
     if (this.#rest !== null && !this.#feeding) this.#feedRest();
     else this.#socket.resume();
   }
@@ -248,27 +264,31 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     }
     this.#head = null;
     this.#lastUsedMs = this.#options.clock.now();
+    // Nobody drains a body that is over: a brake that its last bytes put on would hold the next request.
+    this.#parser.resume();
     if (this.#feeding) return;
     if (this.#rest !== null) this.#feedRest();
-    else if (this.#clientEnded) this.#socket.end();
+    else this.#socket.resume();
   }
 
-  /** Ends our side; what the client still sends is read and dropped for a moment. */
+  /** Ends our side. What the client still sends is read and dropped; it has a moment to end its own after it got everything. */
   #endConnection(): void {
-    this.#output.flush();
-    this.#socket.end();
+    if (this.#over) return;
+    this.#over = true;
     this.#rest = null;
-    if (this.#clientEnded) return;
-    this.#lingering = true;
     this.#parser.pause();
+    this.#output.flush();
+    this.#wait('flush', this.#options.idleTimeoutMs);
+    this.#socket.end(() => {
+      if (!this.#closed) this.#wait('linger', LINGER_MS);
+    });
     this.#socket.resume();
-    this.#wait('linger', LINGER_MS);
   }
 
   #refuse(failure: ParseFailure): void {
     const sink = this.#sink;
     const whole: Failure = {
-      kind: refusalKind(failure.kind),
+      kind: failure.kind,
       side: 'downstream',
       sent: 'nothing',
       detail: failure.detail,
@@ -276,19 +296,23 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#sink = null;
     if (sink !== null) sink.onDownstreamReset(failure.detail);
     else this.#options.onRefused(whole);
-    this.#close = true;
-    if (!this.#answerBegun || sink === null) {
-      const answer = localAnswer(whole, this.#head);
-      this.#output.text(writeResponseHead(answer.head, answer.bodyKind, 'close'));
-      this.#output.bytes(answer.body, 0, answer.body.length);
-      this.#endConnection();
-    } else this.#socket.resetAndDestroy();
+    if (sink !== null && this.#answerBegun) resetSocket(this.#socket);
+    else this.#refuseWith(whole);
+  }
+
+  #refuseWith(failure: Failure): void {
+    const answer = localAnswer(failure, this.#head);
+    this.#output.text(writeResponseHead(answer.head, answer.bodyKind, 'close'));
+    this.#output.bytes(answer.body, 0, answer.body.length);
+    this.#endConnection();
   }
 
   #onClientEnd(): void {
     this.#clientEnded = true;
+    // Through TLS the end can come with the last bytes, before those that wait here were looked at.
+    if (this.#rest !== null) return;
     if (this.#sink === null) {
-      if (this.#rest === null) this.#socket.end();
+      this.#endConnection();
       return;
     }
     // A client that ended its side after a whole request still waits for the answer; in the middle of one it has given up.
@@ -315,7 +339,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   }
 
   override onDeadline(): void {
-    if (this.#waiting === 'linger') {
+    if (this.#waiting === 'linger' || this.#waiting === 'flush') {
       this.#socket.destroy();
       return;
     }
@@ -324,7 +348,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
       return;
     }
     const idleMs = this.#options.clock.now() - this.#lastUsedMs;
-    if (this.#sink === null && idleMs >= this.#options.idleTimeoutMs) this.#socket.end();
+    if (this.#sink === null && idleMs >= this.#options.idleTimeoutMs) this.#endConnection();
     else this.#wait('idle', Math.max(1, this.#options.idleTimeoutMs - (this.#sink === null ? idleMs : 0)));
   }
 
@@ -336,14 +360,6 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
       detail: `the request head was not complete after ${this.#options.headTimeoutMs} ms`,
     };
     this.#options.onRefused(failure);
-    const answer = localAnswer(failure, null);
-    this.#output.text(writeResponseHead(answer.head, answer.bodyKind, 'close'));
-    this.#output.bytes(answer.body, 0, answer.body.length);
-    this.#endConnection();
+    this.#refuseWith(failure);
   }
-}
-
-/** A request parser reports only failures of requests. */
-function refusalKind(kind: ParseFailure['kind']): Failure['kind'] {
-  return kind;
 }

@@ -14,6 +14,8 @@ export interface ForwardContext {
   readonly wheel: TimerWheel;
   /** Bodies up to this many bytes are kept for another try. */
   readonly replayBytes: number;
+  /** Longer request bodies are refused with 413; 0: none is. */
+  readonly maxBodyBytes: number;
   /** How long a request waits for a first endpoint to appear. */
   readonly endpointWaitMs: number;
   /** Header work that the direction wants done once, before the route is chosen: tracing, identity. */

@@ -19,12 +19,4 @@ export class Deadlines {
   get earliestMs(): number {
     return Math.min(this.requestMs, this.tryMs, this.waitMs, this.continueMs, this.idleMs);
   }
-
-  clear(): void {
-    this.requestMs = NEVER;
-    this.tryMs = NEVER;
-    this.waitMs = NEVER;
-    this.continueMs = NEVER;
-    this.idleMs = NEVER;
-  }
 }

@@ -68,15 +68,9 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (action.kind !== 'forward') return this.#answerDirectly(route);
     this.#action = action;
     const choice = chooseCluster(route, this.#context.random);
-    if (choice === null) {
-      this.fail('unavailable-destination', 'every backend of the route has weight 0');
-      return;
-    }
+    if (choice === null) return this.fail('unavailable-destination', 'every backend of the route has weight 0');
     const cluster = clusters.get(choice.cluster);
-    if (cluster === undefined) {
-      this.fail('no-cluster', `cluster ${choice.cluster} is not known`);
-      return;
-    }
+    if (cluster === undefined) return this.fail('no-cluster', `cluster ${choice.cluster} is not known`);
     this.#choice = choice;
     this.#admit(cluster, route, action);
   }
@@ -103,6 +97,10 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   onRequestData(chunk: Buffer, start: number, end: number): void {
     if (this.#phase === 'done') return;
     this.exchange.bytesReceived += end - start;
+    const { maxBodyBytes } = this.#context;
+    if (maxBodyBytes > 0 && this.exchange.bytesReceived > maxBodyBytes) {
+      return this.fail('payload-too-large', `the body is longer than ${maxBodyBytes} bytes`, 'downstream', 'body');
+    }
     this.#moved();
     this.#body.take(chunk, start, end, this.#stream);
   }
@@ -149,6 +147,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     const endpoint = this.exchange.endpoint;
     if (endpoint === null) return;
     const now = this.#context.clock.now();
+    this.#moved();
     endpoint.latency.observe(now - this.#attemptStartMs, now);
     // Only a sidecar that proved its identity may say why it answered itself; from anyone else the word is dropped.
     const kind = endpoint.config.mtls ? peerFailure(head.headers.get('tulle-reason')) : null;
@@ -166,8 +165,9 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
 
   onResponseEnd(trailers: HeaderList | null): void {
     this.#stream = null;
-    this.#downstream.end(trailers);
+    // Over before the client is told: its next request may be read within that call, and limits must not count this one any more.
     this.#finish();
+    this.#downstream.end(trailers);
   }
 
   onUpstreamFailure(kind: FailureKind, sent: Failure['sent'], detail: string): void {
@@ -220,10 +220,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (cluster === null) return;
     const now = this.#context.clock.now();
     const endpoint = cluster.picker.pick(now, this.#context.random, this.#tried ?? NO_ENDPOINTS);
-    if (endpoint === null) {
-      this.#waitForEndpoint(cluster, now);
-      return;
-    }
+    if (endpoint === null) return this.#waitForEndpoint(cluster, now);
     cluster.unwait(this);
     x.endpoint = endpoint;
     x.attempts++;
@@ -317,8 +314,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (!this.#body.hasEnded) this.#downstream.closeAfter();
     this.#downstream.writeHead(head, bodyKind);
     if (body.length > 0) this.#downstream.writeData(body, 0, body.length);
-    this.#downstream.end(null);
     this.#finish();
+    this.#downstream.end(null);
   }
 
   #tryTimedOut(): void {
@@ -361,6 +358,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   }
 
   #arm(): void {
+    if (this.#phase === 'done') return;
     const earliest = this.#due.earliestMs;
     if (earliest === NEVER) {
       if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
@@ -372,18 +370,19 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #releaseAttempt(): void {
     const { endpoint } = this.exchange;
     if (endpoint === null) return;
-    if (this.#stream !== null) this.#stream.reset();
-    else if (this.#phase === 'stream') endpoint.cancel(this);
-    this.#stream = null;
+    this.#dropStream();
     endpoint.inFlight--;
     this.exchange.endpoint = null;
   }
 
   #releaseUpstream(): void {
-    const { endpoint, cluster } = this.exchange;
-    if (this.#phase === 'endpoint') cluster?.unwait(this);
+    if (this.#phase === 'endpoint') this.exchange.cluster?.unwait(this);
+    this.#dropStream();
+  }
+
+  #dropStream(): void {
     if (this.#stream !== null) this.#stream.reset();
-    else if (this.#phase === 'stream' && endpoint !== null) endpoint.cancel(this);
+    else if (this.#phase === 'stream') this.exchange.endpoint?.cancel(this);
     this.#stream = null;
   }
 

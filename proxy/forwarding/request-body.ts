@@ -8,7 +8,7 @@ import type { HeaderList } from '../http/headers.ts';
 export class RequestBody {
   readonly #downstream: DownstreamStream;
   readonly #limitBytes: number;
-  #kept: Buffer[] | null = null;
+  #kept: Buffer | null = null;
   #keptBytes = 0;
   #keeping = true;
   #trailers: HeaderList | null = null;
@@ -45,7 +45,7 @@ export class RequestBody {
   /** Sends what is here, and the end if it came. @param mayRetry whether the bytes may be needed once more */
   sendTo(stream: UpstreamStream, mayRetry: boolean): void {
     let writable = true;
-    for (const piece of this.#kept ?? []) writable = stream.writeData(piece, 0, piece.length);
+    if (this.#kept !== null) writable = stream.writeData(this.#kept, 0, this.#keptBytes);
     if (!mayRetry || this.#keptBytes > this.#limitBytes) this.release();
     if (this.hasEnded) stream.end(this.#trailers);
     else if (writable) this.#downstream.resumeRequest();
@@ -67,9 +67,16 @@ export class RequestBody {
     this.isReplayable = false;
   }
 
-  /** A copy: pieces are valid only during the call, and a small piece must not hold a large read buffer. */
+  /** One buffer that grows: a body in pieces of one byte must not cost a hundred times its size (H30). */
   #keep(chunk: Buffer, start: number, end: number): void {
-    (this.#kept ??= []).push(Buffer.from(chunk.subarray(start, end)));
-    this.#keptBytes += end - start;
+    const needed = this.#keptBytes + end - start;
+    const before = this.#kept;
+    if (before === null || needed > before.length) {
+      const larger = Buffer.allocUnsafe(before === null ? needed : needed * 2);
+      before?.copy(larger, 0, 0, this.#keptBytes);
+      this.#kept = larger;
+    }
+    this.#kept?.set(chunk.subarray(start, end), this.#keptBytes);
+    this.#keptBytes = needed;
   }
 }

@@ -52,6 +52,8 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   #chunked = false;
   #requestEnded = true;
   #responseEnded = false;
+  #serverEnded = false;
+  #parsing = false;
   #reusable = true;
   #trailers: HeaderList | null = null;
   #rest: Buffer | null = null;
@@ -117,7 +119,7 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   }
 
   writeData(chunk: Buffer, start: number, end: number): boolean {
-    if (this.#gone || this.#requestEnded) return true;
+    if (this.#gone || this.#requestEnded || start === end) return true;
     this.#sent = 'body';
     const output = this.#output;
     if (this.#chunked) {
@@ -136,9 +138,10 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     this.#output.flush();
   }
 
+  /** An answer that is refused but whole in the bytes at hand (a short 503) costs no connection: `#parse` decides after reading on. */
   reset(): void {
     this.#sink = null;
-    this.#socket.destroy();
+    if (!this.#parsing) this.#socket.destroy();
   }
 
   pauseResponse(): void {
@@ -153,6 +156,7 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     this.#rest = null;
     this.#socket.resume();
     if (rest !== null) this.#onData(rest);
+    if (this.#serverEnded && this.#rest === null) this.#onServerEnd();
   }
 
   // --- response in -----------------------------------------------------------------------------------------------
@@ -173,14 +177,17 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   }
 
   #parse(chunk: Buffer): void {
+    this.#parsing = true;
     const used = this.#parser.execute(chunk, 0, chunk.length);
+    this.#parsing = false;
     if (this.#parser.failure !== null) {
       this.#fail(this.#parser.failure.kind, this.#parser.failure.detail);
       this.#socket.destroy();
       return;
     }
     if (this.#responseEnded) this.#complete(used < chunk.length);
-    else if (used < chunk.length && this.#sink !== null) this.#rest = Buffer.from(chunk.subarray(used));
+    else if (this.#sink === null) this.#socket.destroy();
+    else if (used < chunk.length) this.#rest = Buffer.from(chunk.subarray(used));
   }
 
   onInterim(head: ResponseHead): void {
@@ -215,13 +222,17 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   /** The answer is whole. The connection goes back first, so that a request waiting behind this one can have it. */
   #complete(extraBytes: boolean): void {
     const sink = this.#sink;
+    const trailers = this.#trailers;
     this.#sink = null;
+    // The client may have put the brake on at the last bytes, and nobody would take it off.
+    this.#parser.resume();
+    this.#socket.resume();
     if (this.#reusable && this.#requestEnded && !extraBytes && !this.#gone) {
       this.#freeSinceMs = this.#options.clock.now();
       if (this.wheelSlot < 0) this.#options.wheel.schedule(this, this.#idleMs);
       this.#owner.onFree(this);
     } else this.#socket.destroy();
-    sink?.onResponseEnd(this.#trailers);
+    sink?.onResponseEnd(trailers);
   }
 
   // --- life of the connection ------------------------------------------------------------------------------------
@@ -234,6 +245,9 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   }
 
   #onServerEnd(): void {
+    // Through TLS the end can come with the last bytes, while they wait here for a client that does not keep up.
+    this.#serverEnded = true;
+    if (this.#rest !== null) return;
     if (this.#sink === null) {
       this.#socket.destroy();
       return;

@@ -12,8 +12,8 @@ import { H1Client, type H1ClientOptions, type H1Owner } from './h1-client.ts';
 export interface ClusterCounts {
   connections: number;
   pending: number;
-  readonly maxConnections: number;
-  readonly maxPending: number;
+  maxConnections: number;
+  maxPending: number;
 }
 
 export interface PoolMeters {
@@ -69,14 +69,10 @@ export class Pool implements H1Owner {
     this.#counts.pending--;
   }
 
-  /** Idle connections close now, busy ones after their answer; nothing new is opened. */
+  /** Idle connections close now, busy ones after their answer; who waits already is served, so that a change costs no request. */
   close(): void {
     this.#closed = true;
     for (const client of this.#idle.splice(0)) client.destroy();
-    for (const sink of this.#waiting.splice(0)) {
-      this.#counts.pending--;
-      this.#failLater(sink, 'connect-failure', 'the endpoint is gone');
-    }
   }
 
   onFree(client: H1Client): void {
@@ -109,6 +105,8 @@ export class Pool implements H1Owner {
     const sink = this.#waiting.length > this.#connecting ? this.#waiting.shift() : undefined;
     if (sink === undefined) return;
     this.#counts.pending--;
+    // Those that the limit made wait for this connection need one of their own now.
+    this.#openIfNeeded();
     sink.onUpstreamFailure(failure.kind, 'nothing', failure.detail);
   }
 

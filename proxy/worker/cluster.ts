@@ -29,8 +29,7 @@ export interface ClusterEnv {
 
 /** Requests that wait for a first endpoint; more are answered at once (fail fast). */
 const MAX_WAITING = 1000;
-const DEFAULT_RTT_MS = 30;
-const DEFAULT_DECAY_MS = 10_000;
+const DEFAULT_EWMA = { defaultRttMs: 30, decayMs: 10_000 };
 
 export class Endpoint implements UpstreamEndpoint {
   config: EndpointConfig;
@@ -63,14 +62,24 @@ function endpointKey(endpoint: EndpointConfig): string {
   return `${endpoint.address} ${endpoint.port} ${endpoint.mtls ? endpoint.identity : ''} ${endpoint.workload?.pod ?? ''}`;
 }
 
+/** What of a cluster decides how its endpoints are reached and told apart in metrics; with the same, they stay. */
+function reachOf(config: ClusterConfig): string {
+  return JSON.stringify({ ...config, endpoints: null, limits: null, retryBudget: null, balancer: ewmaOf(config) });
+}
+
+function ewmaOf({ balancer }: ClusterConfig): { readonly defaultRttMs: number; readonly decayMs: number } {
+  const { defaultRttMs, decayMs } = balancer.kind === 'peak-ewma' ? balancer : DEFAULT_EWMA;
+  return { defaultRttMs, decayMs };
+}
+
 export class Cluster implements UpstreamCluster {
-  readonly config: ClusterConfig;
-  readonly meters: EndpointMeters;
+  config: ClusterConfig;
+  meters: EndpointMeters;
   activeRequests = 0;
   picker: Picker<Endpoint>;
   readonly #env: ClusterEnv;
   readonly #counts: ClusterCounts;
-  readonly #budget: RetryBudget;
+  #budget: RetryBudget;
   readonly #poolMeters: PoolMeters;
   readonly #waiting = new Set<EndpointWaiter>();
   #endpoints = new Map<string, Endpoint>();
@@ -96,6 +105,33 @@ export class Cluster implements UpstreamCluster {
     return this.#endpoints.values();
   }
 
+  /** Against `config.limits`; both may be over it for a while after a change. */
+  get counts(): Readonly<ClusterCounts> {
+    return this.#counts;
+  }
+
+  /**
+   * Puts another policy in force. What is under way or waits goes on and stays counted; endpoints are made anew only when they would be
+   * reached in another way.
+   */
+  update(config: ClusterConfig): void {
+    const before = this.config;
+    this.config = config;
+    this.#counts.maxConnections = config.limits.connections;
+    this.#counts.maxPending = config.limits.pendingRequests;
+    if (JSON.stringify(before.retryBudget) !== JSON.stringify(config.retryBudget)) {
+      this.#budget = new RetryBudget(config.retryBudget, this.#env.clock.now());
+    }
+    const endpoints = config.endpoints ?? this.#known;
+    if (reachOf(before) !== reachOf(config)) {
+      this.meters = this.#env.endpointMeters(config, null);
+      this.close();
+      this.#endpoints = new Map();
+    }
+    this.#known = null;
+    this.setEndpoints(endpoints ?? { cluster: config.name, endpoints: [] });
+  }
+
   /** Puts another set in force; what left finishes its requests. */
   setEndpoints(next: EndpointsConfig): void {
     if (next === this.#known) return;
@@ -112,6 +148,17 @@ export class Cluster implements UpstreamCluster {
     this.picker = linkPicker(this.config.balancer, [...after.values()]);
     for (const [key, endpoint] of before) if (!after.has(key)) endpoint.pool.close();
     this.#wake();
+  }
+
+  /** Counts an opaque connection; false: there are too many. */
+  openTcp(): boolean {
+    if (this.#counts.connections >= this.#counts.maxConnections) return false;
+    this.#counts.connections++;
+    return true;
+  }
+
+  closeTcp(): void {
+    this.#counts.connections--;
   }
 
   budgetDeposit(nowMs: number): void {
@@ -143,9 +190,8 @@ export class Cluster implements UpstreamCluster {
 
   #createEndpoint(config: EndpointConfig): Endpoint {
     const env = this.#env;
-    const { balancer, name } = this.config;
+    const { name } = this.config;
     const isApplication = name.startsWith(`${INBOUND_LISTENER}|`);
-    const ewma = balancer.kind === 'peak-ewma' ? balancer : { defaultRttMs: DEFAULT_RTT_MS, decayMs: DEFAULT_DECAY_MS };
     const target: Target = {
       address: isApplication ? (env.appAddress ?? config.address) : config.address,
       port: config.port,
@@ -160,7 +206,8 @@ export class Cluster implements UpstreamCluster {
       this.#counts,
       this.#poolMeters,
     );
-    const latency = new PeakEwma(ewma.defaultRttMs, ewma.decayMs, env.clock.now());
+    const { defaultRttMs, decayMs } = ewmaOf(this.config);
+    const latency = new PeakEwma(defaultRttMs, decayMs, env.clock.now());
     return new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);
   }
 }

@@ -27,6 +27,9 @@ export interface ClusterState {
   readonly name: string;
   readonly balancer: string;
   readonly activeRequests: number;
+  /** Requests that wait for a connection. */
+  readonly pendingRequests: number;
+  readonly connections: number;
   readonly endpoints: readonly EndpointState[];
 }
 
@@ -53,7 +56,9 @@ function describeCluster(cluster: Cluster): ClusterState {
     connections: endpoint.pool.connections,
   }));
   const { name, balancer } = cluster.config;
-  return { name, balancer: balancer.kind, activeRequests: cluster.activeRequests, endpoints };
+  const { pending, connections } = cluster.counts;
+  const { activeRequests } = cluster;
+  return { name, balancer: balancer.kind, activeRequests, pendingRequests: pending, connections, endpoints };
 }
 
 export function describeWorker(

@@ -81,13 +81,19 @@ export class Destinations {
       const entry = this.#entries.get(name);
       if (entry === undefined) continue;
       if (state === 'released') {
-        this.#entries.delete(name);
-        this.#wake(entry, 'timeout');
+        this.#release(name, entry);
         continue;
       }
       entry.state = state;
       this.#wake(entry, state);
     }
+  }
+
+  /** Somebody came for it between our word that it is idle and its release: then it is asked for once more. */
+  #release(name: string, entry: Entry): void {
+    entry.state = 'pending';
+    if (entry.waiting.size === 0) this.#entries.delete(name);
+    else this.#post({ kind: 'want', destination: name });
   }
 
   close(): void {

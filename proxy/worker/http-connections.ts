@@ -76,8 +76,11 @@ export class HttpConnections {
   #onRequest(connection: H1Server, peer: DownstreamPeer, head: RequestHead, route: RouteRequest): Forwarding {
     const forwarding = new Forwarding(this.#env.context, connection, peer, head);
     if (this.#draining) connection.closeAfter();
+    const { maxBodyBytes } = this.#env.context;
     if (head.method === 'CONNECT') forwarding.fail('connect-not-supported', 'CONNECT is not supported');
-    else route(forwarding, head);
+    else if (maxBodyBytes > 0 && head.body.kind === 'length' && head.body.length > maxBodyBytes) {
+      forwarding.fail('payload-too-large', `the body is longer than ${maxBodyBytes} bytes`, 'downstream');
+    } else route(forwarding, head);
     return forwarding;
   }
 }

@@ -9,6 +9,7 @@ import type { DownstreamPeer } from '../exchange/exchange.ts';
 import { clientCertOf } from '../filters/identity.ts';
 import { Listener } from '../net/listener.ts';
 import { originalDestination } from '../net/original-dst.ts';
+import { resetSocket } from '../net/reset.ts';
 import type { Acceptor } from '../net/tls.ts';
 import type { StackParts } from './parts.ts';
 import { sniff } from './sniff.ts';
@@ -31,7 +32,8 @@ interface PortChains {
 
 export class Inbound {
   readonly #parts: StackParts;
-  readonly #listeners = new Map<number, Listener>();
+  /** By port: one for each address of the pod. */
+  readonly #listeners = new Map<number, Listener[]>();
   #ports = new Map<number, PortChains>();
 
   constructor(parts: StackParts) {
@@ -55,9 +57,9 @@ export class Inbound {
     for (const [port, chains] of this.#ports) if (!ports.has(port)) chains.acceptor?.close();
     this.#ports = ports;
     if (settings.captureMode !== 'explicit') return;
-    for (const [port, listener] of this.#listeners) {
+    for (const [port, listeners] of this.#listeners) {
       if (ports.has(port)) continue;
-      listener.close();
+      for (const listener of listeners) listener.close();
       this.#listeners.delete(port);
     }
     for (const port of ports.keys()) {
@@ -71,11 +73,11 @@ export class Inbound {
 
   /** Resolves when every connection that is open now is gone. */
   async stopAccepting(): Promise<void> {
-    await Promise.all([...this.#listeners.values()].map((listener) => listener.stopAccepting()));
+    await Promise.all([...this.#listeners.values()].flat().map((listener) => listener.stopAccepting()));
   }
 
   close(): void {
-    for (const listener of this.#listeners.values()) listener.close();
+    for (const listener of [...this.#listeners.values()].flat()) listener.close();
   }
 
   #addChain(ports: Map<number, PortChains>, chain: FilterChainConfig): void {
@@ -103,7 +105,8 @@ export class Inbound {
       onRefused: () => meters.refused.with('inbound', 'overflow').inc(),
     });
     if (!opened.ok) return `cannot listen on ${address}:${at} for inbound connections: ${opened.error}`;
-    this.#listeners.set(key, opened.value);
+    const others = this.#listeners.get(key) ?? [];
+    this.#listeners.set(key, [...others, opened.value]);
     post({ kind: 'listening', what: 'inbound', address, port: opened.value.port });
     return null;
   }
@@ -114,7 +117,7 @@ export class Inbound {
     const destination = originalDestination(socket);
     if (destination === null || destination.port === this.#parts.settings.inbound?.port) {
       this.#parts.meters.refused.with('inbound', 'loop').inc();
-      socket.resetAndDestroy();
+      resetSocket(socket);
     } else this.#accept(socket, destination.port);
   }
 
@@ -129,9 +132,9 @@ export class Inbound {
       return;
     }
     const silentMs = chains.raw.network.kind === 'tcp' ? SILENT_MS : DETECT_MS;
-    sniff(socket, this.#parts.clock, silentMs, (what) => {
+    sniff(socket, this.#parts.clock, silentMs, (what, early) => {
       if (what === 'tls' && chains.acceptor !== null) chains.acceptor.accept(socket);
-      else this.#serve(socket, port, '');
+      else this.#serve(socket, port, '', early);
     });
   }
 
@@ -142,43 +145,43 @@ export class Inbound {
     const address = settings.appAddress ?? settings.podAddresses[0];
     if (isStrict || address === undefined || !this.#parts.tls.isReady) {
       meters.refused.with('inbound', 'plaintext').inc();
-      socket.resetAndDestroy();
+      resetSocket(socket);
     } else passThrough(socket, address, port, CONNECT_TIMEOUT_MS, tcp);
   }
 
   #createAcceptor(port: number): Acceptor {
     return this.#parts.tls.acceptor({
-      onSecure: (socket, identity) => this.#serve(socket, port, identity),
+      onSecure: (socket, identity) => this.#serve(socket, port, identity, null),
       onRefused: (reason) => this.#parts.meters.handshakesRefused.with(reason).inc(),
     });
   }
 
   // --- from connection to application ----------------------------------------------------------------------------
 
-  #serve(socket: Socket, port: number, identity: string): void {
+  #serve(socket: Socket, port: number, identity: string, early: Buffer | null): void {
     const chains = this.#ports.get(port) ?? this.#ports.get(0);
     const chain = identity === '' ? chains?.raw : chains?.tls;
     if (chain === null || chain === undefined) {
       this.#parts.meters.refused.with('inbound', 'plaintext').inc();
-      socket.resetAndDestroy();
+      resetSocket(socket);
       return;
     }
     const { network } = chain;
-    if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster);
+    if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster, early);
     else if (network.fallbackCluster === '') this.#serveHttp(socket, port, identity, network);
     else {
-      sniff(socket, this.#parts.clock, SILENT_MS, (what) => {
+      sniff(socket, this.#parts.clock, SILENT_MS, (what, late) => {
         this.#parts.meters.detections.with('inbound', String(port), what).inc();
         if (what === 'http1') this.#serveHttp(socket, port, identity, network);
-        else this.#serveTcp(socket, network.fallbackCluster);
+        else this.#serveTcp(socket, network.fallbackCluster, late);
       });
     }
   }
 
-  #serveTcp(socket: Socket, clusterName: string): void {
+  #serveTcp(socket: Socket, clusterName: string, early: Buffer | null): void {
     const cluster = this.#parts.runtime.cluster(clusterName);
-    if (cluster === undefined) socket.resetAndDestroy();
-    else forwardTcp(socket, cluster, this.#parts.tcp);
+    if (cluster === undefined) resetSocket(socket);
+    else forwardTcp(socket, cluster, this.#parts.tcp, early);
   }
 
   #serveHttp(socket: Socket, port: number, identity: string, first: HttpNetworkConfig): void {

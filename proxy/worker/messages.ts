@@ -57,6 +57,8 @@ export interface WorkerSettings {
     readonly maxHeadBytes: number;
     readonly maxFields: number;
     readonly maxTargetBytes: number;
+    /** Of a request; 0: no limit. */
+    readonly maxBodyBytes: number;
     readonly maxConnections: number;
     readonly headTimeoutMs: number;
     /** Bytes kept for one side of a connection before the other side is paused. */

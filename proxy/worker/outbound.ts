@@ -10,6 +10,7 @@ import type { Forwarding } from '../forwarding/forward.ts';
 import type { RequestHead } from '../http/message.ts';
 import { Listener } from '../net/listener.ts';
 import { originalDestination } from '../net/original-dst.ts';
+import { resetSocket } from '../net/reset.ts';
 import type { HostPort } from './messages.ts';
 import type { StackParts } from './parts.ts';
 import { Passthrough } from './passthrough.ts';
@@ -36,6 +37,7 @@ function peerOf(socket: Socket): DownstreamPeer {
 export class Outbound {
   readonly #parts: StackParts;
   readonly #listeners: Listener[] = [];
+  #ownPort = 0;
   readonly #passthrough: Passthrough;
   readonly #names = new Map<string, NamedDestination | null>();
 
@@ -60,6 +62,7 @@ export class Outbound {
         return;
       }
       this.#listeners.push(opened.value);
+      if (what === 'outbound') this.#ownPort = opened.value.port;
       this.#parts.post({ kind: 'listening', what, address: at.address, port: opened.value.port });
     };
     if (settings.outbound !== null) {
@@ -90,7 +93,7 @@ export class Outbound {
     const destination = originalDestination(socket);
     if (destination === null || this.#isOwn(destination)) {
       this.#parts.meters.refused.with('outbound', 'loop').inc();
-      socket.resetAndDestroy();
+      resetSocket(socket);
       return;
     }
     this.#whenKnown(socket, addressName(destination.address, destination.port), destination);
@@ -106,9 +109,16 @@ export class Outbound {
     this.#parts.http.serve(socket, peerOf(socket), (forwarding, head) => this.#proxyRequest(forwarding, head));
   }
 
-  #isOwn(destination: HostPort): boolean {
-    const { outbound, inbound } = this.#parts.settings;
-    return destination.port === outbound?.port && (destination.address === outbound.address || inbound === null);
+  /** It would come back to where it came in: that port, at an address of this machine. */
+  #isOwn({ address, port }: HostPort): boolean {
+    const { outbound, podAddresses } = this.#parts.settings;
+    const isHere =
+      address === 'localhost' ||
+      address.endsWith('.localhost') ||
+      address.startsWith('127.') ||
+      ['::1', '::', '0.0.0.0', outbound?.address].includes(address) ||
+      podAddresses.includes(address);
+    return isHere && port === this.#ownPort;
   }
 
   // --- from destination to filter chain --------------------------------------------------------------------------
@@ -127,25 +137,25 @@ export class Outbound {
 
   #serveKnown(socket: Socket, name: string): void {
     const network = this.#network(name);
-    if (network === null) socket.resetAndDestroy();
-    else if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster);
+    if (network === null) resetSocket(socket);
+    else if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster, null);
     else if (network.fallbackCluster === '') this.#serveHttp(socket, name);
-    else this.#detect(socket, (what) => this.#serveDetected(socket, what, name, network));
+    else this.#detect(socket, (what, early) => this.#serveDetected(socket, what, early, name, network));
   }
 
   #network(name: string): ListenerConfig['chains'][number]['network'] | null {
     return this.#parts.runtime.listener(name)?.chains[0]?.network ?? null;
   }
 
-  #detect(socket: Socket, then: (what: Sniffed) => void): void {
+  #detect(socket: Socket, then: (what: Sniffed, early: Buffer | null) => void): void {
     sniff(socket, this.#parts.clock, SILENT_MS, then);
   }
 
-  #serveDetected(socket: Socket, what: Sniffed, name: string, network: HttpNetworkConfig): void {
+  #serveDetected(socket: Socket, what: Sniffed, early: Buffer | null, name: string, network: HttpNetworkConfig): void {
     const port = parseDestination(name)?.port ?? 0;
     this.#parts.meters.detections.with('outbound', String(port), what).inc();
     if (what === 'http1') this.#serveHttp(socket, name);
-    else this.#serveTcp(socket, network.fallbackCluster);
+    else this.#serveTcp(socket, network.fallbackCluster, early);
   }
 
   #serveHttp(socket: Socket, name: string): void {
@@ -153,10 +163,10 @@ export class Outbound {
     socket.resume();
   }
 
-  #serveTcp(socket: Socket, clusterName: string): void {
+  #serveTcp(socket: Socket, clusterName: string, early: Buffer | null): void {
     const cluster = this.#parts.runtime.cluster(clusterName);
-    if (cluster === undefined) socket.resetAndDestroy();
-    else forwardTcp(socket, cluster, this.#parts.tcp);
+    if (cluster === undefined) resetSocket(socket);
+    else forwardTcp(socket, cluster, this.#parts.tcp, early);
   }
 
   /** Not in the mesh: passed on untouched, or refused. HTTP clients are told why. */
@@ -167,7 +177,7 @@ export class Outbound {
       return;
     }
     this.#detect(socket, (what) => {
-      if (what !== 'http1') socket.resetAndDestroy();
+      if (what !== 'http1') resetSocket(socket);
       else {
         this.#parts.http.serve(socket, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
         socket.resume();
@@ -216,6 +226,10 @@ export class Outbound {
   }
 
   #proxyRequest(forwarding: Forwarding, head: RequestHead): void {
+    if (head.scheme === 'https') {
+      forwarding.fail('bad-request', 'TLS to a host outside is not ours to begin: ask it directly');
+      return;
+    }
     const named = this.#proxyName(head.authority);
     if (named === null) {
       forwarding.fail('bad-request', 'the request names no host');

@@ -1,6 +1,6 @@
 /**
  * The snapshot, linked: what changed is made anew, everything else stays as it is with its pools and counters.
- * Exchanges hold the route and cluster they began with, so a change never pulls anything from under them. Knows no socket.
+ * Exchanges hold the route and cluster they began with, and a cluster that changes keeps what waits for it. Knows no socket.
  */
 import type { ListenerConfig, RouteTableConfig } from '../config/snapshot.ts';
 import { linkRouteTable, type RouteTable } from '../routing/table.ts';
@@ -48,7 +48,8 @@ export class Runtime {
       if (config === null) {
         before?.close();
         this.#clusters.delete(name);
-      } else if (before?.config !== config) this.#replaceCluster(name, new Cluster(config, this.#env), before);
+      } else if (before === undefined) this.#clusters.set(name, new Cluster(config, this.#env));
+      else if (before.config !== config) before.update(config);
     }
     for (const [name, endpoints] of change.endpoints) {
       this.#clusters.get(name)?.setEndpoints(endpoints ?? { cluster: name, endpoints: [] });
@@ -65,15 +66,6 @@ export class Runtime {
 
   close(): void {
     for (const cluster of this.#clusters.values()) cluster.close();
-  }
-
-  /** A cluster whose policy changed keeps its endpoints; its pools are new, for limits and time-outs may differ. */
-  #replaceCluster(name: string, cluster: Cluster, before: Cluster | undefined): void {
-    this.#clusters.set(name, cluster);
-    if (before === undefined) return;
-    const configs = [...before.endpoints].map((endpoint) => endpoint.config);
-    if (cluster.config.endpoints === null) cluster.setEndpoints({ cluster: name, endpoints: configs });
-    before.close();
   }
 
   #inlineTable(config: RouteTableConfig): RouteTable {

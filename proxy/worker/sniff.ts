@@ -9,8 +9,16 @@ import { detect, type FirstBytes } from '../net/first-bytes.ts';
 /** `silent`: nothing decisive came in time; `closed` is never told, the caller hears of it from the socket. */
 export type Sniffed = Exclude<FirstBytes, 'more'> | 'silent';
 
-/** Calls `then` once, with the socket paused and its bytes unread. */
-export function sniff(socket: Socket, clock: Clock, timeoutMs: number, then: (what: Sniffed) => void): void {
+/**
+ * Calls `then` once, with the socket paused and its bytes unread; or, when the client ended its side with bytes that decide nothing,
+ * with those bytes as `early`: behind the end nothing can be put back.
+ */
+export function sniff(
+  socket: Socket,
+  clock: Clock,
+  timeoutMs: number,
+  then: (what: Sniffed, early: Buffer | null) => void,
+): void {
   let bytes: Buffer | null = null;
   const settle = (what: Sniffed): void => {
     timer.cancel();
@@ -18,8 +26,8 @@ export function sniff(socket: Socket, clock: Clock, timeoutMs: number, then: (wh
     socket.off('end', onEnd);
     socket.off('close', onClose);
     socket.pause();
-    if (bytes !== null) socket.unshift(bytes);
-    then(what);
+    if (bytes !== null && !socket.readableEnded) socket.unshift(bytes);
+    then(what, socket.readableEnded ? bytes : null);
   };
   const onData = (chunk: Buffer): void => {
     bytes = bytes === null ? chunk : Buffer.concat([bytes, chunk]);

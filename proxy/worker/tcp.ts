@@ -7,6 +7,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
 import { openSocket, type Target } from '../net/connect.ts';
 import { pipe } from '../net/pipe.ts';
+import { resetSocket } from '../net/reset.ts';
 import type { MeshTls } from '../net/tls.ts';
 import type { Cluster, Endpoint } from './cluster.ts';
 
@@ -20,22 +21,34 @@ export interface TcpEnv {
 /** Endpoints tried before the client is refused. */
 const MAX_TRIES = 3;
 
-/** Joins `client` to an endpoint of `cluster`; with none reachable the client gets a reset. */
-export function forwardTcp(client: Socket, cluster: Cluster, env: TcpEnv, tried: readonly Endpoint[] = []): void {
+/**
+ * Joins `client` to an endpoint of `cluster`; with none reachable, or too many connections, the client gets a reset.
+ * @param early bytes that were read from the client already
+ */
+export function forwardTcp(
+  client: Socket,
+  cluster: Cluster,
+  env: TcpEnv,
+  early: Buffer | null,
+  tried: readonly Endpoint[] = [],
+): void {
+  if (client.destroyed) return;
   const endpoint = cluster.picker.pick(env.clock.now(), env.random, tried);
-  if (endpoint === null || tried.length >= MAX_TRIES) {
-    client.resetAndDestroy();
+  if (endpoint === null || tried.length >= MAX_TRIES || !cluster.openTcp()) {
+    resetSocket(client);
     return;
   }
   endpoint.inFlight++;
-  connectAndPipe(client, endpoint.target, cluster.config.connectTimeoutMs, env, {
+  const release = (): void => {
+    endpoint.inFlight--;
+    cluster.closeTcp();
+  };
+  connectAndPipe(client, endpoint.target, cluster.config.connectTimeoutMs, early, env, {
     onFailed: () => {
-      endpoint.inFlight--;
-      forwardTcp(client, cluster, env, [...tried, endpoint]);
+      release();
+      forwardTcp(client, cluster, env, early, [...tried, endpoint]);
     },
-    onEnd: () => {
-      endpoint.inFlight--;
-    },
+    onEnd: release,
   });
 }
 
@@ -48,8 +61,8 @@ export function passThrough(
   env: TcpEnv,
 ): void {
   const target: Target = { address, port, mtls: false, serverName: '', identities: [] };
-  connectAndPipe(client, target, connectTimeoutMs, env, {
-    onFailed: () => client.resetAndDestroy(),
+  connectAndPipe(client, target, connectTimeoutMs, null, env, {
+    onFailed: () => resetSocket(client),
     onEnd: () => undefined,
   });
 }
@@ -59,7 +72,14 @@ interface Outcome {
   readonly onEnd: () => void;
 }
 
-function connectAndPipe(client: Socket, target: Target, timeoutMs: number, env: TcpEnv, outcome: Outcome): void {
+function connectAndPipe(
+  client: Socket,
+  target: Target,
+  timeoutMs: number,
+  early: Buffer | null,
+  env: TcpEnv,
+  outcome: Outcome,
+): void {
   const opened = openSocket(target, env.tls);
   if (opened === null) {
     outcome.onFailed();
@@ -90,7 +110,7 @@ function connectAndPipe(client: Socket, target: Target, timeoutMs: number, env: 
     settled = true;
     timer.cancel();
     client.off('close', onClientClose);
-    pipe(client, socket, (end) => {
+    pipe(client, socket, early, (end) => {
       env.onBytes(end.sent, end.received);
       outcome.onEnd();
     });

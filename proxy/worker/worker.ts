@@ -133,7 +133,8 @@ export class Worker {
   #updateTls(): void {
     if (this.#identity === null || this.#trust === null) return;
     const { certChainPem, privateKeyPem } = this.#identity;
-    this.#tls.update({ certChainPem, privateKeyPem, rootsPem: this.#trust.rootsPem });
+    const problem = this.#tls.update({ certChainPem, privateKeyPem, rootsPem: this.#trust.rootsPem });
+    if (problem !== null) this.#env.log.error('certificates cannot be used; those before stay in force', { problem });
   }
 
   /** One after the other, for listening takes a moment and two at once would meet on the same port. */
@@ -164,6 +165,7 @@ export class Worker {
       random,
       wheel: this.#wheel,
       replayBytes: REPLAY_BYTES,
+      maxBodyBytes: limits.maxBodyBytes,
       endpointWaitMs: WAIT_MS,
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),

@@ -178,6 +178,7 @@ export function settings(more: Partial<WorkerSettings> = {}): WorkerSettings {
       maxHeadBytes: 65_536,
       maxFields: 100,
       maxTargetBytes: 32_768,
+      maxBodyBytes: 0,
       maxConnections: 10_000,
       headTimeoutMs: 10_000,
       bufferBytes: 65_536,
