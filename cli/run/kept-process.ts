@@ -2,7 +2,7 @@
  * One child process that is kept alive: started, started again with back-off when it dies, ended politely and then by force.
  * Its output goes to a file. Knows nothing of what the program is.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#base/clock.ts';
@@ -77,7 +77,9 @@ export class KeptProcess {
     const log = openLog(logFile);
     const from = fstatSync(log).size;
     const startedMs = clock.now();
-    const child = spawn(program, args, { cwd, env, stdio: ['ignore', log, log], detached: true });
+    const entering = watchdog.entering(program, args);
+    const stdio: StdioOptions = ['ignore', log, log, watchdog.list];
+    const child = spawn(entering.program, entering.args, { cwd, env, stdio, detached: true });
     closeSync(log);
     this.#child = child;
     this.#ended = new Promise((resolve) => {
@@ -92,7 +94,9 @@ export class KeptProcess {
         resolve();
         const livedMs = clock.now() - startedMs;
         if (!this.#stopping) {
-          this.#died({ code, signal: signal ?? '', livedMs, output: tail(logFile, from), notStarted });
+          const output = tail(logFile, from);
+          const refused = notStarted === '' ? refusal(program, code, output) : notStarted;
+          this.#died({ code, signal: signal ?? '', livedMs, output, notStarted: refused });
         }
       };
       child.on('exit', (code, signal) => finish(code, signal, ''));
@@ -135,6 +139,13 @@ function signalGroup(leader: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/** Why the shell that entered the child in the watchdog's list could not become the program (POSIX 2.8.2); empty when it could. */
+function refusal(program: string, code: number | null, output: string): string {
+  if (!output.includes(`exec: ${program}:`)) return '';
+  if (code === 127) return `there is no program ${program}`;
+  return code === 126 ? `${program} cannot be executed` : '';
 }
 
 function openLog(file: string): number {

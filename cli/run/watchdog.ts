@@ -1,18 +1,19 @@
 /**
  * Ends our children when we cannot: a tiny shell process in a group of its own holds the list of process groups and kills them
- * once its standard input closes, which happens however the runner dies. Needs no cooperation from the children.
+ * once its standard input closes, which happens however the runner dies. Needs no cooperation from the programs.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type IOType } from 'node:child_process';
+import type { Stream } from 'node:stream';
 
 /** Reads `+ GROUP` and `- GROUP` lines; at the end of input, asks the groups to end and after a second makes them. */
 const SCRIPT = `
 trap '' INT TERM HUP QUIT
 groups=' '
 while read -r verb group; do
-  case $verb in
-    +) groups="$groups$group " ;;
-    -) groups="\${groups%% $group *} \${groups#* $group }" ;;
-  esac
+  while case $groups in *" $group "*) true ;; *) false ;; esac; do
+    groups="\${groups%% $group *} \${groups#* $group }"
+  done
+  [ "$verb" = + ] && groups="$groups$group "
 done
 [ "$groups" = ' ' ] && exit 0
 for group in $groups; do kill -TERM -"$group" 2>/dev/null; done
@@ -20,8 +21,18 @@ sleep 1
 for group in $groups; do kill -KILL -"$group" 2>/dev/null; done
 `;
 
+/**
+ * A child enters itself in the list before it becomes the program, for we may die between its birth and our next instruction.
+ * Descriptor 3 leads to the shell above; it does not outlive the entry, or the shell would wait for the program.
+ */
+const ENTER = `trap '' PIPE; echo "+ $$" 2>/dev/null >&3; trap - PIPE; exec 3>&-; exec "$@"`;
+
 export interface Watchdog {
-  /** From now on the group dies with us. Groups are those of children spawned with `detached`. */
+  /** The command that becomes `program` after entering its process group, which it must lead (`detached`), in the list. */
+  entering(program: string, args: readonly string[]): { readonly program: string; readonly args: readonly string[] };
+  /** What descriptor 3 of such a child must be. */
+  readonly list: IOType | Stream;
+  /** Keeps a group in mind for a shell that has to be started again. */
   guard(group: number): void;
   /** The group has ended by itself; its number may be another's soon. */
   release(group: number): void;
@@ -47,6 +58,10 @@ export function startWatchdog(): Watchdog {
   }
 
   return {
+    entering: (program, args) => ({ program: '/bin/sh', args: ['-c', ENTER, 'sh', program, ...args] }),
+    get list() {
+      return shell.stdin ?? 'ignore';
+    },
     guard(group) {
       groups.add(group);
       shell.stdin?.write(`+ ${group}\n`);
