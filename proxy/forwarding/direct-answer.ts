@@ -6,18 +6,25 @@ import type { RedirectConfig, RouteConfig } from '../config/snapshot.ts';
 import { responseHead, type LocalAnswer } from '../exchange/local-answer.ts';
 import { HeaderList } from '../http/headers.ts';
 import { EMPTY_BODY, bodyOfLength, type RequestHead } from '../http/message.ts';
+import { rewrittenPath } from './path-rewrite.ts';
 
 const EMPTY = Buffer.alloc(0);
 
 /** Where a redirect leads; parts that it does not name stay as requested (Envoy RedirectAction). */
 function location(redirect: RedirectConfig, route: RouteConfig, request: RequestHead): string {
   const scheme = redirect.scheme === '' ? request.scheme : redirect.scheme;
-  const colon = request.authority.lastIndexOf(':');
-  const ownHost = colon > request.authority.lastIndexOf(']') ? request.authority.slice(0, colon) : request.authority;
-  const host = redirect.host === '' ? (redirect.port > 0 ? ownHost : request.authority) : redirect.host;
+  const host = redirect.host === '' ? ownHost(redirect, scheme, request) : redirect.host;
   const isDefaultPort = (scheme === 'http' && redirect.port === 80) || (scheme === 'https' && redirect.port === 443);
   const port = redirect.port > 0 && !isDefaultPort ? `:${redirect.port}` : '';
   return `${scheme}://${host}${port}${redirectPath(redirect, route, request.path)}`;
+}
+
+/** The host asked for: with its port, unless another is written or it was only the default of a scheme that changes (as Envoy does). */
+function ownHost(redirect: RedirectConfig, scheme: string, { scheme: asked, authority }: RequestHead): string {
+  const colon = authority.lastIndexOf(':');
+  if (colon <= authority.lastIndexOf(']')) return authority;
+  const isDefault = authority.slice(colon) === (asked === 'https' ? ':443' : ':80');
+  return redirect.port > 0 || (scheme !== asked && isDefault) ? authority.slice(0, colon) : authority;
 }
 
 function redirectPath(redirect: RedirectConfig, route: RouteConfig, path: string): string {
@@ -25,10 +32,7 @@ function redirectPath(redirect: RedirectConfig, route: RouteConfig, path: string
   if (redirect.path !== '') {
     return query < 0 || redirect.path.includes('?') ? redirect.path : redirect.path + path.slice(query);
   }
-  if (redirect.prefixRewrite !== '' && route.path.kind !== 'regex') {
-    return redirect.prefixRewrite + path.slice(route.path.value.length);
-  }
-  return path;
+  return rewrittenPath(path, route.path, redirect);
 }
 
 export function directAnswer(route: RouteConfig, request: RequestHead): LocalAnswer {

@@ -208,7 +208,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     }
     cluster.activeRequests++;
     cluster.budgetDeposit(x.startMs);
-    editRequest(x.request, route.config, action, this.#choice);
+    editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
     if (action.timeoutMs > 0) this.#due.requestMs = x.startMs + action.timeoutMs;
     if (action.idleTimeoutMs > 0) this.#due.idleMs = x.startMs + action.idleTimeoutMs;
     this.#attempt();
