@@ -18,6 +18,15 @@ let enabled = false;
 
 /** A matcher for the whole of a string, or the sentence that says why `source` is refused. */
 export function linearRegex(source: string): Result<RegExp, string> {
+  return compile(source, `^(?:${source})$`, 'l');
+}
+
+/** Finds all parts of a string that match, for replacing; or the sentence that says why `source` is refused. */
+export function linearSearch(source: string): Result<RegExp, string> {
+  return compile(source, source, 'gl');
+}
+
+function compile(source: string, whole: string, flags: 'l' | 'gl'): Result<RegExp, string> {
   if (source.length > MAX_REGEX_LENGTH) return err(`is longer than ${MAX_REGEX_LENGTH} characters`);
   const misread = MISREAD.exec(source);
   if (misread !== null) return err(`holds ${misread[0]}, which is not supported`);
@@ -28,7 +37,7 @@ export function linearRegex(source: string): Result<RegExp, string> {
   try {
     // Alone first: `a)|(b` is no expression, but would become one between the brackets below.
     void new RegExp(source, 'l');
-    return ok(new RegExp(`^(?:${source})$`, 'l'));
+    return ok(new RegExp(whole, flags));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return err(`is no regular expression that can be matched in linear time (${reason})`);

@@ -10,12 +10,12 @@ import type { Compiled, CompileOptions } from './compiled.ts';
 import { statusKey, type Conditions, type ObjectStatus } from './conditions.ts';
 import { compileEndpoints } from './endpoints-only.ts';
 import { endpointsOf, sliceIndex, type EndpointSources } from './endpoints.ts';
-import { attachRoutes, routesOf, type AttachedRoutes } from './http-routes.ts';
 import { podIndex } from './pods.ts';
 import { backendPolicy } from './policies/in-force.ts';
 import { Losses, settler } from './policies/settle.ts';
 import { policyTable, type PolicyTable } from './policies/targets.ts';
 import { protocolOf } from './protocols.ts';
+import { attachRoutes, routesOf, type AttachedRoutes } from './routes.ts';
 import { meshPorts, meshService, targetPorts } from './services.ts';
 import { share } from './sharing.ts';
 import { compileWorkload, meshingStatus, selectorIndex } from './workloads.ts';
@@ -32,7 +32,7 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
     slices: sliceIndex(world.endpointSlices),
     workloads,
   };
-  const routes = attachRoutes(world.httpRoutes, world.services);
+  const routes = attachRoutes(world);
   const policies = policyTable(world);
   const losses = new Losses();
   const services = new Map<string, MeshService>();
@@ -60,6 +60,8 @@ function onlyEndpointsChanged(
   return (
     world.services === before.services &&
     world.httpRoutes === before.httpRoutes &&
+    world.grpcRoutes === before.grpcRoutes &&
+    world.referenceGrants === before.referenceGrants &&
     world.trafficPolicies === before.trafficPolicies &&
     world.namespaces === before.namespaces &&
     options.trustDomain === old.trustDomain &&

@@ -3,8 +3,11 @@
  * Knows neither filters nor weights.
  */
 import { err, ok, type Result } from '#base/result.ts';
-import type { BackendRef, HttpRoute } from '../kinds/http-route.ts';
+import type { GrpcRoute } from '../kinds/grpc-route.ts';
+import type { HttpRoute } from '../kinds/http-route.ts';
+import type { BackendRef } from '../kinds/route-references.ts';
 import type { Service } from '../kinds/service.ts';
+import type { Grants } from './grants.ts';
 import { meshPorts } from './services.ts';
 
 export interface Backend {
@@ -18,14 +21,20 @@ export interface Unresolved {
   readonly message: string;
 }
 
+/** What a reference can lead to, and what may lead there. */
+export interface Referents {
+  readonly services: ReadonlyMap<string, Service>;
+  readonly grants: Grants;
+}
+
 /**
  * @param parent the Service that the route is attached to: a consumer's route may lead back to it from another namespace
  */
 export function resolveBackend(
-  ref: BackendRef,
-  route: HttpRoute,
+  ref: BackendRef<unknown>,
+  route: HttpRoute | GrpcRoute,
   parent: Service,
-  services: ReadonlyMap<string, Service>,
+  { services, grants }: Referents,
 ): Result<Backend, Unresolved> {
   const namespace = ref.namespace === '' ? route.meta.namespace : ref.namespace;
   const name = `Service ${namespace}/${ref.name}`;
@@ -33,9 +42,10 @@ export function resolveBackend(
     const kind = ref.group === '' ? ref.kind : `${ref.group}/${ref.kind}`;
     return err({ reason: 'InvalidKind', message: `${kind} ${ref.name} is no Service, only Services can be backends` });
   }
+  const isOwn = namespace === route.meta.namespace;
   const isParent = namespace === parent.meta.namespace && ref.name === parent.meta.name;
-  if (namespace !== route.meta.namespace && !isParent) {
-    const message = `${name} is in another namespace: that takes a ReferenceGrant there, and this version reads none`;
+  if (!isOwn && !isParent && !grants.permits(route.kind, route.meta.namespace, namespace, ref.name)) {
+    const message = `${name} is in another namespace: that takes a ReferenceGrant there, from ${route.kind} in ${route.meta.namespace}`;
     return err({ reason: 'RefNotPermitted', message });
   }
   const service = services.get(`${namespace}/${ref.name}`);

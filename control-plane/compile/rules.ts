@@ -1,86 +1,124 @@
 /**
- * One rule of an HTTPRoute, seen from one parent Service: matches, header changes, where it leads; and what in it cannot be done.
- * Knows no precedence and no policy. A rule that cannot be done as written answers 500: nothing is silently left out (Gateway API).
+ * One rule of an HTTPRoute or a GRPCRoute, seen from one parent Service: matches, header changes, where it leads; and what in it cannot
+ * be done. Knows no policy. A rule that cannot be done as written answers 500: nothing is silently left out (Gateway API).
  */
-import { linearRegex } from '#base/regex.ts';
-import type {
-  HttpRoute,
-  HttpRouteFilter,
-  HttpRouteMatch,
-  HttpRouteRule,
-  NamedValueMatch,
-} from '../kinds/http-route.ts';
+import type { GrpcRoute, GrpcRouteRule } from '../kinds/grpc-route.ts';
+import type { HttpRoute, HttpRouteRule } from '../kinds/http-route.ts';
+import type { Redirect as RedirectSpec } from '../kinds/route-filters.ts';
 import type { Service } from '../kinds/service.ts';
-import type { HeaderChange, PathMatch, RouteAction, RouteMatch, ValueMatch, WeightedBackend } from '../model/route.ts';
-import { resolveBackend, type Unresolved } from './references.ts';
+import type { HeaderChange, RouteAction, WeightedBackend } from '../model/route.ts';
+import { filterProblems, headerChange, redirectFrom, redirectOf, rewriteOf } from './filters.ts';
+import { compileGrpcMatches, compileHttpMatches, type CompiledMatches, type RankedMatch } from './matches.ts';
+import { resolveBackend, type Referents, type Unresolved } from './references.ts';
 
 export interface CompiledRule {
   /** `namespace/route/rule`: the rule's name, or its place counted from 0. */
   readonly name: string;
-  readonly source: HttpRouteRule;
-  readonly matches: readonly RouteMatch[];
+  /** As the user named it; may be empty. */
+  readonly ruleName: string;
+  readonly timeouts: HttpRouteRule['timeouts'];
+  readonly matches: readonly RankedMatch[];
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
-  readonly action: RouteAction;
+  /** What is done with requests to this port of the Service. */
+  readonly actionAt: (port: number) => RouteAction;
   readonly unresolved: readonly Unresolved[];
   /** Sentences that say what is not supported, with the path of the field. */
   readonly unsupported: readonly string[];
 }
 
-export function compileRule(
-  route: HttpRoute,
-  index: number,
-  source: HttpRouteRule,
+/** GRPCRoute has none in v1. */
+const NO_TIMEOUTS: HttpRouteRule['timeouts'] = { requestMs: null, backendRequestMs: null };
+
+/** Every rule of a route. */
+export function compileRules(
+  route: HttpRoute | GrpcRoute,
   parent: Service,
-  services: ReadonlyMap<string, Service>,
+  referents: Referents,
+): readonly CompiledRule[] {
+  if (route.kind === 'GRPCRoute') {
+    return route.spec.rules.map((rule, i) => {
+      const matches = compileGrpcMatches(rule.matches, `spec.rules[${i}]`);
+      return compileRule(route, i, rule, NO_TIMEOUTS, matches, parent, referents);
+    });
+  }
+  return route.spec.rules.map((rule, i) => {
+    const matches = compileHttpMatches(rule.matches, `spec.rules[${i}]`);
+    return compileRule(route, i, rule, rule.timeouts, matches, parent, referents);
+  });
+}
+
+function compileRule(
+  route: HttpRoute | GrpcRoute,
+  index: number,
+  source: HttpRouteRule | GrpcRouteRule,
+  timeouts: HttpRouteRule['timeouts'],
+  { matches, unsupported }: CompiledMatches,
+  parent: Service,
+  referents: Referents,
 ): CompiledRule {
   const path = `spec.rules[${index}]`;
-  const unsupported: string[] = [];
-  const matches = compileMatches(source.matches, path, unsupported);
-  const badFilters = filterProblems(source.filters, `${path}.filters`);
-  const { backends, unresolved, unresolvedWeight } = compileBackends(route, source, path, parent, services, badFilters);
-  unsupported.push(...badFilters);
+  const backends = compileBackends(route, source, path, parent, referents);
+  const badFilters = [...filterProblems(source.filters, `${path}.filters`, 'rule'), ...backends.badFilters];
+  const { namespace, name } = route.meta;
   return {
-    name: `${route.meta.namespace}/${route.meta.name}/${source.name === '' ? index : source.name}`,
-    source,
+    name: `${namespace}/${name}/${source.name === '' ? index : source.name}`,
+    ruleName: source.name,
+    timeouts,
     matches,
     requestHeaders: headerChange(source.filters, 'RequestHeaderModifier'),
     responseHeaders: headerChange(source.filters, 'ResponseHeaderModifier'),
-    action: ruleAction(backends, unresolved, unresolvedWeight, badFilters),
-    unresolved,
-    unsupported,
+    actionAt: ruleAction(source, backends, badFilters),
+    unresolved: backends.unresolved,
+    unsupported: [...unsupported, ...badFilters],
   };
 }
 
+interface Backends {
+  readonly resolved: readonly WeightedBackend[];
+  readonly unresolved: readonly Unresolved[];
+  readonly unresolvedWeight: number;
+  readonly badFilters: readonly string[];
+}
+
 function ruleAction(
-  backends: readonly WeightedBackend[],
-  unresolved: readonly Unresolved[],
-  unresolvedWeight: number,
+  { filters }: HttpRouteRule | GrpcRouteRule,
+  backends: Backends,
   badFilters: readonly string[],
+): CompiledRule['actionAt'] {
+  if (badFilters.length > 0) return () => ({ kind: 'unavailable', reason: badFilters.join('; ') });
+  const redirect: RedirectSpec | null = redirectOf(filters);
+  if (redirect !== null) return (port) => ({ kind: 'redirect', redirect: redirectFrom(port, redirect) });
+  const action = forwardAction(filters, backends);
+  return () => action;
+}
+
+function forwardAction(
+  filters: (HttpRouteRule | GrpcRouteRule)['filters'],
+  { resolved, unresolved, unresolvedWeight }: Backends,
 ): RouteAction {
-  if (badFilters.length > 0) return { kind: 'unavailable', reason: badFilters.join('; ') };
-  if (backends.some((backend) => backend.weight > 0)) return { kind: 'forward', backends, unresolvedWeight };
+  if (resolved.some((backend) => backend.weight > 0)) {
+    return { kind: 'forward', backends: resolved, unresolvedWeight, rewrite: rewriteOf(filters) };
+  }
   const reasons = [...new Set(unresolved.map((u) => u.message))];
   if (reasons.length > 0) return { kind: 'unavailable', reason: reasons.join('; ') };
-  return { kind: 'unavailable', reason: backends.length === 0 ? 'it has no backendRefs' : 'all its weights are 0' };
+  return { kind: 'unavailable', reason: resolved.length === 0 ? 'it has no backendRefs' : 'all its weights are 0' };
 }
 
 function compileBackends(
-  route: HttpRoute,
-  rule: HttpRouteRule,
+  route: HttpRoute | GrpcRoute,
+  rule: HttpRouteRule | GrpcRouteRule,
   path: string,
   parent: Service,
-  services: ReadonlyMap<string, Service>,
-  badFilters: string[],
-): { backends: WeightedBackend[]; unresolved: Unresolved[]; unresolvedWeight: number } {
-  const backends: WeightedBackend[] = [];
+  referents: Referents,
+): Backends {
+  const resolved: WeightedBackend[] = [];
   const unresolved: Unresolved[] = [];
   let unresolvedWeight = 0;
-  for (const [i, ref] of rule.backendRefs.entries()) {
-    badFilters.push(...filterProblems(ref.filters, `${path}.backendRefs[${i}].filters`));
-    const backend = resolveBackend(ref, route, parent, services);
+  for (const ref of rule.backendRefs) {
+    const backend = resolveBackend(ref, route, parent, referents);
     if (backend.ok) {
-      backends.push({
+      resolved.push({
         ...backend.value,
         weight: ref.weight,
         requestHeaders: headerChange(ref.filters, 'RequestHeaderModifier'),
@@ -91,113 +129,8 @@ function compileBackends(
       unresolvedWeight += ref.weight;
     }
   }
-  return { backends, unresolved, unresolvedWeight };
-}
-
-/** The proxy writes them itself: framing, hop-by-hop fields (RFC 9110 7.6.1), and what the routing went by. */
-const PROXY_FIELDS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/** RFC 9110 5.5, without obs-text. */
-const VISIBLE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
-
-function isProxyField(name: string): boolean {
-  return name.startsWith(':') || PROXY_FIELDS.has(name.toLowerCase());
-}
-
-function filterProblems(filters: readonly HttpRouteFilter[], path: string): string[] {
-  return filters.flatMap((filter, i) => {
-    if (filter.type === 'unsupported') return [`${path}[${i}]: filter ${filter.name} is not supported`];
-    const { set, add, remove } = filter.modifier;
-    const names = [...set.map((h) => h.name), ...add.map((h) => h.name), ...remove];
-    return [
-      ...names.filter(isProxyField).map((name) => `${path}[${i}]: header ${name} cannot be changed`),
-      ...[...set, ...add]
-        .filter(({ value }) => !VISIBLE.test(value))
-        .map(
-          ({ name }) => `${path}[${i}]: the value of header ${name} must be visible ASCII without space at its ends`,
-        ),
-    ];
-  });
-}
-
-function headerPair({ name, value }: { readonly name: string; readonly value: string }): [string, string] {
-  return [name.toLowerCase(), value];
-}
-
-function headerChange(
-  filters: readonly HttpRouteFilter[],
-  type: 'RequestHeaderModifier' | 'ResponseHeaderModifier',
-): HeaderChange | null {
-  const modifiers = filters.flatMap((filter) => (filter.type === type ? [filter.modifier] : []));
-  if (modifiers.length === 0) return null;
-  return {
-    set: modifiers.flatMap((m) => m.set.map(headerPair)),
-    add: modifiers.flatMap((m) => m.add.map(headerPair)),
-    remove: modifiers.flatMap((m) => m.remove.map((name) => name.toLowerCase())),
-  };
-}
-
-/** A match that cannot be written for a proxy is left out, and said: it must not widen into another. */
-function compileMatches(matches: readonly HttpRouteMatch[], path: string, unsupported: string[]): RouteMatch[] {
-  if (matches.length === 0) return [EVERYTHING];
-  return matches.flatMap((match, i) => {
-    const problems = matchProblems(match).map((problem) => `${path}.matches[${i}].${problem}`);
-    unsupported.push(...problems);
-    return problems.length > 0 ? [] : [compileMatch(match)];
-  });
-}
-
-export const EVERYTHING: RouteMatch = { path: { kind: 'prefix', value: '/' }, headers: [], query: [], method: '' };
-
-function compileMatch({ path, headers, queryParams, method }: HttpRouteMatch): RouteMatch {
-  return {
-    path: compilePath(path.type, path.value),
-    headers: valueMatches(headers, (m) => m.name.toLowerCase()),
-    query: valueMatches(queryParams, (m) => m.name),
-    method,
-  };
-}
-
-/** Of several with the same name only the first counts (Gateway API, HTTPHeaderMatch.name). */
-function valueMatches(list: readonly NamedValueMatch[], nameOf: (match: NamedValueMatch) => string): ValueMatch[] {
-  const byName = new Map<string, ValueMatch>();
-  for (const match of list) {
-    const name = nameOf(match);
-    const kind = match.type === 'Exact' ? 'exact' : 'regex';
-    if (!byName.has(name)) byName.set(name, { kind, name, value: match.value });
-  }
-  return [...byName.values()];
-}
-
-function compilePath(type: HttpRouteMatch['path']['type'], value: string): PathMatch {
-  if (type === 'Exact') return { kind: 'exact', value };
-  if (type === 'RegularExpression') return { kind: 'regex', value };
-  const trimmed = value.replace(/\/+$/, '');
-  return { kind: 'prefix', value: trimmed === '' ? '/' : trimmed };
-}
-
-function matchProblems({ path, headers, queryParams }: HttpRouteMatch): string[] {
-  const problems: string[] = [];
-  const regex = (where: string, type: string, value: string): void => {
-    if (type !== 'RegularExpression') return;
-    const compiled = linearRegex(value);
-    if (value === '') problems.push(`${where}: is empty`);
-    else if (!compiled.ok) problems.push(`${where}: ${compiled.error}`);
-  };
-  regex('path.value', path.type, path.value);
-  if (path.type !== 'RegularExpression' && /[?#]/.test(path.value)) problems.push('path.value: cannot hold ? or #');
-  for (const [i, header] of headers.entries()) regex(`headers[${i}].value`, header.type, header.value);
-  for (const [i, query] of queryParams.entries()) regex(`queryParams[${i}].value`, query.type, query.value);
-  return problems;
+  const badFilters = rule.backendRefs.flatMap(({ filters }, i) =>
+    filterProblems(filters, `${path}.backendRefs[${i}].filters`, 'backend'),
+  );
+  return { resolved, unresolved, unresolvedWeight, badFilters };
 }

@@ -4,7 +4,6 @@ import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { RetryOptions } from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION } from '#api/names.ts';
 import type { RetryCondition, RetryPolicy, RoutePolicy } from '../model/policy.ts';
-import type { Dialect } from './client.ts';
 import { duration, pack } from './messages.ts';
 
 /** Envoy's words (`x-envoy-retry-on`). */
@@ -17,12 +16,11 @@ const RETRY_ON: Readonly<Record<RetryCondition, string>> = {
   'retriable-status': 'retriable-status-codes',
 };
 
-export function retryPolicy({ retry, perTryTimeoutMs }: RoutePolicy, dialect: Dialect): RetryPolicyMessage | undefined {
+export function retryPolicy({ retry, perTryTimeoutMs }: RoutePolicy): RetryPolicyMessage | undefined {
   const perTryTimeout = perTryTimeoutMs > 0 ? { perTryTimeout: duration(perTryTimeoutMs) } : {};
   if (retry === null)
     return perTryTimeoutMs > 0 ? RetryPolicyMessage.fromPartial({ numRetries: 0, ...perTryTimeout }) : undefined;
-  // Sidecars do not yet retry by gRPC status, and refuse what they would not obey.
-  const on = [...retry.retryOn.map((condition) => RETRY_ON[condition]), ...(dialect === 'sidecar' ? [] : retry.grpc)];
+  const on = [...retry.retryOn.map((condition) => RETRY_ON[condition]), ...retry.grpc];
   return RetryPolicyMessage.fromPartial({
     retryOn: on.join(','),
     numRetries: retry.attempts,

@@ -24,8 +24,13 @@ function pathSpecifier({ kind, value }: PathMatch, dialect: Dialect): NonNullabl
   if (kind === 'regex') return { $case: 'safeRegex', value: { regex: value } };
   if (value === '/') return { $case: 'prefix', value };
   // gRPC knows no prefix of whole segments (gRFC A28).
-  if (dialect === 'grpc') return { $case: 'safeRegex', value: { regex: `${RegExp.escape(value)}(/.*)?` } };
+  if (dialect === 'grpc') return { $case: 'safeRegex', value: { regex: `${escapeRegex(value)}(/.*)?` } };
   return { $case: 'pathSeparatedPrefix', value };
+}
+
+/** A text that matches itself, in RE2 and in JavaScript. `RegExp.escape` would be right too, and unreadable: it writes most characters as numbers. */
+export function escapeRegex(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
 }
 
 function stringMatcher({ kind, value }: ValueMatch): StringMatcher {

@@ -14,10 +14,11 @@ import {
 } from '#api/generated/envoy/config/route/v3/route.ts';
 import { destinationName, METADATA } from '#api/names.ts';
 import { DEFAULT_ROUTE_POLICY, type RoutePolicy } from '../model/policy.ts';
-import type { HeaderChange, Route, RouteAction, WeightedBackend } from '../model/route.ts';
+import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
 import type { Dialect } from './client.ts';
 import { duration } from './messages.ts';
 import { retryOptions, retryPolicy } from './retries.ts';
+import { redirectAction, rewriteFields } from './rewrites.ts';
 import { routeMatch } from './route-matches.ts';
 
 /** A cluster that there never is: stands for backends that cannot be resolved. */
@@ -53,43 +54,55 @@ export function plainRoute(
     match: { pathSpecifier: { $case: 'prefix', value: '/' } },
     action: {
       $case: 'route',
-      value: { ...forwardAction(policy, 'sidecar'), clusterSpecifier: { $case: 'cluster', value: cluster } },
+      value: { ...forwardAction(policy), clusterSpecifier: { $case: 'cluster', value: cluster } },
     },
     ...retryMetadata(policy),
   });
 }
 
 export function routeMessages(routes: readonly Route[], context: RouteContext): RouteMessage[] {
-  return routes.flatMap(({ name, match, requestHeaders, responseHeaders, action, policy }) => {
-    const message = actionMessage(action, policy, context);
+  return routes.flatMap((route) => {
+    const { name, match, requestHeaders, responseHeaders, policy } = route;
+    const message = actionMessage(route, context);
     if (message === null) return [];
     return RouteMessage.fromPartial({
       name,
       match: routeMatch(match, context.dialect),
       action: message,
-      ...retryMetadata(policy),
+      ...(message.$case === 'route' && retryMetadata(policy)),
       ...headerEdits(requestHeaders, responseHeaders),
     });
   });
 }
 
 /** Null: nothing is said, so nothing is found. */
-function actionMessage(action: RouteAction, policy: RoutePolicy, context: RouteContext): RouteMessage['action'] | null {
+function actionMessage(
+  { action, grpc, match, policy }: Route,
+  context: RouteContext,
+): NonNullable<RouteMessage['action']> | null {
   switch (action.kind) {
     case 'not-found':
       return null;
     case 'unavailable':
-      return { $case: 'directResponse', value: { status: 500, body: inlineBody(action.reason) } };
+      return { $case: 'directResponse', value: { status: unavailableStatus(grpc), body: inlineBody(action.reason) } };
+    case 'redirect':
+      return { $case: 'redirect', value: redirectAction(match.path, action.redirect) };
     case 'forward':
       return {
         $case: 'route',
         value: {
-          ...forwardAction(policy, context.dialect),
+          ...forwardAction(policy),
           clusterSpecifier: clusterSpecifier(action.backends, action.unresolvedWeight, context),
-          ...(action.unresolvedWeight > 0 && { clusterNotFoundResponseCode: NotFound.INTERNAL_SERVER_ERROR }),
+          ...(action.unresolvedWeight > 0 && !grpc && { clusterNotFoundResponseCode: NotFound.INTERNAL_SERVER_ERROR }),
+          ...rewriteFields(match.path, action.rewrite),
         },
       };
   }
+}
+
+/** Proxies answer a gRPC call UNAVAILABLE for 503, and UNKNOWN for 500 (gRPC, HTTP to gRPC status code mapping). */
+function unavailableStatus(grpc: boolean): number {
+  return grpc ? 503 : 500;
 }
 
 /** Envoy refuses more than 4,096 bytes in a direct response. */
@@ -97,12 +110,12 @@ function inlineBody(reason: string): { specifier: { $case: 'inlineString'; value
   return { specifier: { $case: 'inlineString', value: reason.slice(0, 1000) } };
 }
 
-function forwardAction(policy: RoutePolicy, dialect: Dialect): RouteActionMessage {
+function forwardAction(policy: RoutePolicy): RouteActionMessage {
   return RouteActionMessage.fromPartial({
     // An absent timeout would mean 15 s, an absent idle timeout the connection manager's 5 min.
     timeout: duration(policy.requestTimeoutMs),
     idleTimeout: duration(policy.idleTimeoutMs),
-    retryPolicy: retryPolicy(policy, dialect),
+    retryPolicy: retryPolicy(policy),
   });
 }
 

@@ -1,20 +1,19 @@
 /** HTTPRoute (gateway.networking.k8s.io/v1) with a Service as parent (GAMMA). Field meaning: Gateway API specification. */
-import { ANYTHING, duration, integer, string, type ValueOf } from './field.ts';
-import { EVERYTHING, FILTERS, MATCH } from './http-route-fields.ts';
+import { ANYTHING, duration, type ValueOf } from './field.ts';
+import { EVERYTHING, MATCH } from './http-route-matches.ts';
 import type { KubeObject } from './meta.ts';
 import { type ParseContext, readObject, strictEnvelope } from './object.ts';
+import { HTTP_FILTERS, type HttpRouteFilter } from './route-filters.ts';
+import {
+  backendRefs,
+  HOSTNAMES,
+  PARENT_REFS,
+  ruleChecks,
+  type BackendRef,
+  type ParentRef,
+} from './route-references.ts';
 import { defaulted, list, object, optional, required, type Check } from './structure.ts';
-import { apiGroup, dnsLabel, dnsSubdomain, kindName, portNumber, sectionName } from './text-forms.ts';
-
-export interface ParentRef {
-  readonly group: string;
-  readonly kind: string;
-  /** Empty: the route's own namespace. */
-  readonly namespace: string;
-  readonly name: string;
-  readonly port: number | null;
-  readonly sectionName: string;
-}
+import { dnsSubdomain, sectionName } from './text-forms.ts';
 
 export interface HttpPathMatch {
   readonly type: 'Exact' | 'PathPrefix' | 'RegularExpression';
@@ -35,33 +34,11 @@ export interface HttpRouteMatch {
   readonly method: string;
 }
 
-export interface HeaderModifier {
-  readonly set: readonly { readonly name: string; readonly value: string }[];
-  readonly add: readonly { readonly name: string; readonly value: string }[];
-  readonly remove: readonly string[];
-}
-
-/** `unsupported` filters are kept, so that the compiler can say so in the status. */
-export type HttpRouteFilter =
-  | { readonly type: 'RequestHeaderModifier'; readonly modifier: HeaderModifier }
-  | { readonly type: 'ResponseHeaderModifier'; readonly modifier: HeaderModifier }
-  | { readonly type: 'unsupported'; readonly name: string };
-
-export interface BackendRef {
-  readonly group: string;
-  readonly kind: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly port: number | null;
-  readonly weight: number;
-  readonly filters: readonly HttpRouteFilter[];
-}
-
 export interface HttpRouteRule {
   readonly name: string;
   readonly matches: readonly HttpRouteMatch[];
   readonly filters: readonly HttpRouteFilter[];
-  readonly backendRefs: readonly BackendRef[];
+  readonly backendRefs: readonly BackendRef<HttpRouteFilter>[];
   /** Milliseconds; null: not given; 0: no timeout. */
   readonly timeouts: { readonly requestMs: number | null; readonly backendRequestMs: number | null };
 }
@@ -75,44 +52,10 @@ export interface HttpRoute extends KubeObject {
   };
 }
 
-const GATEWAY_GROUP = 'gateway.networking.k8s.io';
-
 /** Bounds of Gateway API v1. */
-const MAX_PARENTS = 32;
-const MAX_HOSTNAMES = 16;
 const MAX_RULES = 16;
 const MAX_MATCHES = 64;
 const MAX_MATCHES_IN_ALL = 128;
-const MAX_BACKENDS = 16;
-const MAX_WEIGHT = 1_000_000;
-
-const objectName = string({ minLength: 1, maxLength: 253 });
-
-const PARENT_REF = object({
-  group: defaulted(apiGroup, GATEWAY_GROUP),
-  kind: defaulted(kindName, 'Gateway'),
-  namespace: optional(dnsLabel, ''),
-  name: required(objectName),
-  port: optional(portNumber, null),
-  sectionName: optional(sectionName, ''),
-});
-
-const BACKEND_MEMBERS = {
-  group: defaulted(apiGroup, ''),
-  kind: defaulted(kindName, 'Service'),
-  namespace: optional(dnsLabel, ''),
-  name: required(objectName),
-  port: optional(portNumber, null),
-  weight: defaulted(integer(0, MAX_WEIGHT), 1),
-  filters: optional(FILTERS, []),
-};
-
-const BACKEND_RULES: readonly Check<BackendRef>[] = [
-  {
-    message: 'a reference to a Service must have a port',
-    holds: ({ group, kind, port }) => group !== '' || kind !== 'Service' || port !== null,
-  },
-];
 
 const TIMEOUT_MEMBERS = { request: optional(duration(), null), backendRequest: optional(duration(), null) };
 type Timeouts = ValueOf<ReturnType<typeof object<typeof TIMEOUT_MEMBERS>>>;
@@ -126,51 +69,48 @@ const TIMEOUT_RULES: readonly Check<Timeouts>[] = [
   },
 ];
 
-const RULE = object({
+const RULE_MEMBERS = {
   name: optional(sectionName, ''),
   matches: defaulted(list(MATCH, { maxItems: MAX_MATCHES }), [EVERYTHING]),
-  filters: optional(FILTERS, []),
-  backendRefs: optional(list(object(BACKEND_MEMBERS, BACKEND_RULES), { maxItems: MAX_BACKENDS }), []),
+  filters: optional(HTTP_FILTERS, []),
+  backendRefs: optional(backendRefs(HTTP_FILTERS), []),
   timeouts: optional(object(TIMEOUT_MEMBERS, TIMEOUT_RULES), { request: null, backendRequest: null }),
-});
-type RawRule = ValueOf<typeof RULE>;
-
-const hostname = string({
-  minLength: 1,
-  maxLength: 253,
-  pattern: /^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
-  advice: 'write a host name such as shop.example or *.shop.example',
-});
-
-const SPEC_MEMBERS = {
-  parentRefs: optional(
-    list(PARENT_REF, { maxItems: MAX_PARENTS, unique: { keys: [], of: (ref) => JSON.stringify(ref) } }),
-    [],
-  ),
-  hostnames: optional(list(hostname, { maxItems: MAX_HOSTNAMES }), []),
-  rules: defaulted(list(RULE, { minItems: 1, maxItems: MAX_RULES }), [ruleOfNothing()]),
 };
-type RawSpec = ValueOf<ReturnType<typeof object<typeof SPEC_MEMBERS>>>;
+type RawRule = ValueOf<ReturnType<typeof object<typeof RULE_MEMBERS>>>;
 
-const SPEC_RULES: readonly Check<RawSpec>[] = [
+/** Rules of HTTPRouteRule. */
+const RULE_RULES: readonly Check<RawRule>[] = [
   {
-    message: `all rules together must have at most ${MAX_MATCHES_IN_ALL} matches`,
-    at: 'rules',
-    holds: ({ rules }) => rules.reduce((sum, rule) => sum + rule.matches.length, 0) <= MAX_MATCHES_IN_ALL,
+    message: 'RequestRedirect must not be used together with backendRefs',
+    at: 'filters',
+    holds: ({ filters, backendRefs }) =>
+      backendRefs.length === 0 || filters.every(({ type }) => type !== 'RequestRedirect'),
   },
   {
-    message: 'two rules have the same name',
-    at: 'rules',
-    holds: ({ rules }) => {
-      const names = rules.map(({ name }) => name).filter((name) => name !== '');
-      return new Set(names).size === names.length;
+    message: 'replacePrefixMatch needs exactly one match in its rule, and that by PathPrefix',
+    at: 'matches',
+    holds: ({ matches, filters, backendRefs }) => {
+      const replaces = [filters, ...backendRefs.map((ref) => ref.filters)].some((list) => list.some(replacesPrefix));
+      return !replaces || (matches.length === 1 && matches[0]?.path.type === 'PathPrefix');
     },
   },
 ];
+const RULE = object(RULE_MEMBERS, RULE_RULES);
+
+function replacesPrefix(filter: HttpRouteFilter): boolean {
+  if (filter.type === 'RequestRedirect') return filter.redirect.path?.type === 'ReplacePrefixMatch';
+  return filter.type === 'URLRewrite' && filter.rewrite.path?.type === 'ReplacePrefixMatch';
+}
+
+const SPEC_MEMBERS = {
+  parentRefs: optional(PARENT_REFS, []),
+  hostnames: optional(HOSTNAMES, []),
+  rules: defaulted(list(RULE, { minItems: 1, maxItems: MAX_RULES }), [ruleOfNothing()]),
+};
 
 const HTTP_ROUTE = object({
   ...strictEnvelope(dnsSubdomain),
-  spec: required(object(SPEC_MEMBERS, SPEC_RULES)),
+  spec: required(object(SPEC_MEMBERS, ruleChecks(MAX_MATCHES_IN_ALL))),
   status: optional(ANYTHING, null),
 });
 

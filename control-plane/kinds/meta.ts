@@ -35,6 +35,8 @@ export const KINDS = [
   'Pod',
   'EndpointSlice',
   'HTTPRoute',
+  'GRPCRoute',
+  'ReferenceGrant',
   'TrafficPolicy',
 ] as const;
 export type Kind = (typeof KINDS)[number];

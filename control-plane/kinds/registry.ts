@@ -5,28 +5,37 @@
 import { parseDeployment } from './deployment.ts';
 import { parseEndpointSlice } from './endpoint-slice.ts';
 import { describe } from './field.ts';
+import { parseGrpcRoute } from './grpc-route.ts';
 import { parseHttpRoute } from './http-route.ts';
 import type { Kind, KubeObject } from './meta.ts';
 import { parseNamespace } from './namespace.ts';
 import type { ParseContext } from './object.ts';
 import { parsePod } from './pod.ts';
+import { parseReferenceGrant } from './reference-grant.ts';
 import { parseServiceAccount } from './service-account.ts';
 import { parseService } from './service.ts';
 import { isRecord } from './structure.ts';
 import { parseTrafficPolicy } from './traffic-policy.ts';
 
 const READERS = {
-  Namespace: { group: '', version: 'v1', parse: parseNamespace },
-  ServiceAccount: { group: '', version: 'v1', parse: parseServiceAccount },
-  Service: { group: '', version: 'v1', parse: parseService },
-  Pod: { group: '', version: 'v1', parse: parsePod },
-  Deployment: { group: 'apps', version: 'v1', parse: parseDeployment },
-  EndpointSlice: { group: 'discovery.k8s.io', version: 'v1', parse: parseEndpointSlice },
-  HTTPRoute: { group: 'gateway.networking.k8s.io', version: 'v1', parse: parseHttpRoute },
-  TrafficPolicy: { group: 'tulle.dev', version: 'v1alpha1', parse: parseTrafficPolicy },
+  Namespace: { group: '', versions: ['v1'], parse: parseNamespace },
+  ServiceAccount: { group: '', versions: ['v1'], parse: parseServiceAccount },
+  Service: { group: '', versions: ['v1'], parse: parseService },
+  Pod: { group: '', versions: ['v1'], parse: parsePod },
+  Deployment: { group: 'apps', versions: ['v1'], parse: parseDeployment },
+  EndpointSlice: { group: 'discovery.k8s.io', versions: ['v1'], parse: parseEndpointSlice },
+  HTTPRoute: { group: 'gateway.networking.k8s.io', versions: ['v1'], parse: parseHttpRoute },
+  GRPCRoute: { group: 'gateway.networking.k8s.io', versions: ['v1'], parse: parseGrpcRoute },
+  // The two versions differ in name only; most manifests there are say v1beta1.
+  ReferenceGrant: { group: 'gateway.networking.k8s.io', versions: ['v1', 'v1beta1'], parse: parseReferenceGrant },
+  TrafficPolicy: { group: 'tulle.dev', versions: ['v1alpha1'], parse: parseTrafficPolicy },
 } as const satisfies Record<
   Kind,
-  { group: string; version: string; parse: (value: unknown, context: ParseContext) => KubeObject | null }
+  {
+    group: string;
+    versions: readonly [string, ...string[]];
+    parse: (value: unknown, context: ParseContext) => KubeObject | null;
+  }
 >;
 
 type Parsed = NonNullable<ReturnType<(typeof READERS)[Kind]['parse']>>;
@@ -37,10 +46,11 @@ export type Outcome =
   | { readonly outcome: 'skipped'; readonly kind: string }
   | { readonly outcome: 'refused'; readonly kind: Kind | null };
 
-/** The apiVersion in which a kind is read. */
-function apiVersionOf(kind: Kind): string {
-  const { group, version } = READERS[kind];
-  return group === '' ? version : `${group}/${version}`;
+/** The apiVersions in which a kind is read, the one to write first. */
+function apiVersionsOf(kind: Kind): readonly [string, ...string[]] {
+  const { group, versions } = READERS[kind];
+  const [first, ...others] = versions.map((version) => (group === '' ? version : `${group}/${version}`));
+  return [first ?? '', ...others];
 }
 
 /** Reads any object. Every kind that is not in the list is skipped, and so is one of the same name in a group of somebody else's (Knative has a Service too). */
@@ -56,8 +66,8 @@ export function parseObject(value: unknown, context: ParseContext): Outcome {
   }
   const name = kind as string;
   if (!isKnown(name)) return { outcome: 'skipped', kind: name };
-  const wanted = apiVersionOf(name);
-  if (apiVersion === wanted) {
+  const wanted = apiVersionsOf(name);
+  if (wanted.includes(apiVersion as string)) {
     const object = READERS[name].parse(value, context);
     return object === null ? { outcome: 'refused', kind: name } : { outcome: 'parsed', object };
   }
@@ -66,7 +76,7 @@ export function parseObject(value: unknown, context: ParseContext): Outcome {
     context,
     'apiVersion',
     `${JSON.stringify(apiVersion)} is not supported for ${name}`,
-    `write ${wanted}`,
+    `write ${wanted[0]}`,
     name,
   );
 }

@@ -40,6 +40,26 @@ export interface WeightedBackend {
   readonly responseHeaders: HeaderChange | null;
 }
 
+/** What becomes of the path; the query stays. */
+export type PathRewrite =
+  | { readonly kind: 'full'; readonly path: string }
+  /** In the place of the prefix that the route matches. Without slash at its end; `/`: the prefix is taken away. */
+  | { readonly kind: 'prefix'; readonly path: string };
+
+export interface Rewrite {
+  /** Empty: that of the request. */
+  readonly host: string;
+  readonly path: PathRewrite | null;
+}
+
+export interface Redirect extends Rewrite {
+  /** Empty: that of the request. */
+  readonly scheme: '' | 'http' | 'https';
+  /** 0: none is written, the scheme's own is meant. */
+  readonly port: number;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+
 /** Where a route leads. `unavailable` answers 500 with a reason: its backends cannot be resolved (Gateway API: such traffic gets 500). */
 export type RouteAction =
   | {
@@ -48,7 +68,9 @@ export type RouteAction =
       readonly backends: readonly WeightedBackend[];
       /** Weight of the backends that do not resolve: that share of requests is answered 500. */
       readonly unresolvedWeight: number;
+      readonly rewrite: Rewrite | null;
     }
+  | { readonly kind: 'redirect'; readonly redirect: Redirect }
   | { readonly kind: 'unavailable'; readonly reason: string }
   /** No rule matched: 404. */
   | { readonly kind: 'not-found' };
@@ -58,6 +80,8 @@ export interface Route {
   readonly name: string;
   /** Consumer route: only for clients in this namespace. Null: for all. */
   readonly consumerNamespace: string | null;
+  /** Of gRPC calls: what is answered 500 on other routes is UNAVAILABLE here, as GRPCRoute wants it. */
+  readonly grpc: boolean;
   readonly match: RouteMatch;
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;

@@ -13,6 +13,8 @@ const MAP_OF = {
   Pod: 'pods',
   EndpointSlice: 'endpointSlices',
   HTTPRoute: 'httpRoutes',
+  GRPCRoute: 'grpcRoutes',
+  ReferenceGrant: 'referenceGrants',
   TrafficPolicy: 'trafficPolicies',
 } as const satisfies Record<Kind, keyof World>;
 

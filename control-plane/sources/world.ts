@@ -4,10 +4,12 @@
  */
 import type { Deployment } from '../kinds/deployment.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
+import type { GrpcRoute } from '../kinds/grpc-route.ts';
 import type { HttpRoute } from '../kinds/http-route.ts';
 import type { Kind } from '../kinds/meta.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Pod } from '../kinds/pod.ts';
+import type { ReferenceGrant } from '../kinds/reference-grant.ts';
 import type { ServiceAccount } from '../kinds/service-account.ts';
 import type { Service } from '../kinds/service.ts';
 import type { TrafficPolicy } from '../kinds/traffic-policy.ts';
@@ -21,6 +23,8 @@ export interface World {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
   readonly httpRoutes: ReadonlyMap<string, HttpRoute>;
+  readonly grpcRoutes: ReadonlyMap<string, GrpcRoute>;
+  readonly referenceGrants: ReadonlyMap<string, ReferenceGrant>;
   readonly trafficPolicies: ReadonlyMap<string, TrafficPolicy>;
 }
 
@@ -32,6 +36,8 @@ export type AnyObject =
   | Pod
   | EndpointSlice
   | HttpRoute
+  | GrpcRoute
+  | ReferenceGrant
   | TrafficPolicy;
 
 /** What a source reports: an object in good form, or that it is gone. */
@@ -47,5 +53,7 @@ export const EMPTY_WORLD: World = {
   pods: new Map(),
   endpointSlices: new Map(),
   httpRoutes: new Map(),
+  grpcRoutes: new Map(),
+  referenceGrants: new Map(),
   trafficPolicies: new Map(),
 };

@@ -126,12 +126,22 @@ export type RouteActionConfig =
   | { readonly kind: 'redirect'; readonly redirect: RedirectConfig }
   | { readonly kind: 'respond'; readonly status: number; readonly body: string };
 
+/** Replaces every part of the path, without query, that matches (Envoy `regex_rewrite`). */
+export interface RegexRewriteConfig {
+  /** RE2 syntax. */
+  readonly regex: string;
+  /** `\1` is the first group, `\0` all that matched, two backslashes are one. */
+  readonly substitution: string;
+}
+
 export interface RedirectConfig {
   readonly scheme: string;
   readonly host: string;
   readonly port: number;
   readonly path: string;
   readonly prefixRewrite: string;
+  /** Absent: none. At most one of `path`, `prefixRewrite` and this. */
+  readonly regexRewrite?: RegexRewriteConfig;
   readonly status: 301 | 302 | 303 | 307 | 308;
 }
 
@@ -148,6 +158,8 @@ export interface ForwardConfig {
   readonly clusters: readonly WeightedClusterConfig[];
   /** Empty: unchanged. */
   readonly prefixRewrite: string;
+  /** Absent: none. Never together with `prefixRewrite`. */
+  readonly regexRewrite?: RegexRewriteConfig;
   readonly hostRewrite: string;
   /** Milliseconds until the response head; 0: none. */
   readonly timeoutMs: number;
@@ -167,6 +179,8 @@ export interface RetryConfig {
   /** Lower-case; empty: none. */
   readonly idempotencyKeyHeader: string;
   readonly safeResets: boolean;
+  /** gRPC statuses that are tried again; absent: none. */
+  readonly grpc?: readonly GrpcRetryOn[];
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
 }
@@ -178,6 +192,9 @@ export type RetryOn =
   | 'gateway-error'
   | '5xx'
   | 'retriable-status-codes';
+
+/** Envoy's words (`x-envoy-retry-grpc-on`). */
+export type GrpcRetryOn = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable';
 
 export type BalancerConfig =
   | { readonly kind: 'peak-ewma'; readonly defaultRttMs: number; readonly decayMs: number }

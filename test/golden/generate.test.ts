@@ -99,6 +99,18 @@ const CASES: readonly Case[] = [
       [TYPE.cluster, `${name}.shop.svc.cluster.local:80`] as const,
     ]),
   },
+  {
+    name: 'filters',
+    world: 'filters',
+    client: sidecar('shop'),
+    ask: [80, 8080].map((port) => [TYPE.route, `web.shop.svc.cluster.local:${port}`] as const),
+  },
+  {
+    name: 'grpc-route',
+    world: 'grpc-route',
+    client: sidecar('shop'),
+    ask: [[TYPE.route, 'reviews.shop.svc.cluster.local:9000']],
+  },
   { name: 'envoy', world: 'weighted-split', client: { namespace: 'shop', workload: null, dialect: 'envoy' }, ask: [] },
   {
     name: 'grpc',

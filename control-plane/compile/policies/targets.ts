@@ -2,6 +2,7 @@
  * TrafficPolicies by what they attach to, and what their status says of each target.
  * Knows which targets exist; the fields themselves are settled elsewhere.
  */
+import type { GrpcRoute } from '../../kinds/grpc-route.ts';
 import type { HttpRoute } from '../../kinds/http-route.ts';
 import type { Service } from '../../kinds/service.ts';
 import type { PolicyTargetRef, TrafficPolicy } from '../../kinds/traffic-policy.ts';
@@ -15,7 +16,7 @@ export interface PolicyTable {
   /** Of a Service port: the port's own policies, then the Service's. */
   levelsOfPort(service: Service, portName: string): readonly Level[];
   /** Of a rule: its own policies, then the route's. */
-  levelsOfRule(route: HttpRoute, ruleName: string): readonly Level[];
+  levelsOfRule(route: HttpRoute | GrpcRoute, ruleName: string): readonly Level[];
   /** One for each policy, once everything is settled. */
   statuses(losses: Losses): readonly ObjectStatus[];
 }
@@ -36,7 +37,7 @@ export function policyTable(world: World): PolicyTable {
       .map((target) => ({ target, policies: [...new Set(byTarget.get(target)?.map(({ policy }) => policy))] }));
   return {
     levelsOfPort: ({ meta }, portName) => levels('Service', meta.namespace, meta.name, portName),
-    levelsOfRule: ({ meta }, ruleName) => levels('HTTPRoute', meta.namespace, meta.name, ruleName),
+    levelsOfRule: ({ kind, meta }, ruleName) => levels(kind, meta.namespace, meta.name, ruleName),
     statuses: (losses) => [...world.trafficPolicies.values()].map((policy) => policyStatus(policy, world, losses)),
   };
 }
@@ -49,7 +50,6 @@ function targetName(kind: PolicyTargetRef['kind'], namespace: string, name: stri
 /** Why there is nothing to attach to; null when there is. */
 function missingTarget(ref: PolicyTargetRef, policy: TrafficPolicy, world: World): string | null {
   const key = `${policy.meta.namespace}/${ref.name}`;
-  if (ref.kind === 'GRPCRoute') return 'GRPCRoutes are not read by this version';
   if (ref.kind === 'Service') {
     const service = world.services.get(key);
     if (service === undefined) return `Service ${key} does not exist`;
@@ -57,9 +57,9 @@ function missingTarget(ref: PolicyTargetRef, policy: TrafficPolicy, world: World
       return `Service ${key} is of type ExternalName, which the mesh does not carry`;
     return missingSection(ref, `Service ${key}`, 'port', meshPorts(service));
   }
-  const route = world.httpRoutes.get(key);
-  if (route === undefined) return `HTTPRoute ${key} does not exist`;
-  return missingSection(ref, `HTTPRoute ${key}`, 'rule', route.spec.rules);
+  const route = (ref.kind === 'GRPCRoute' ? world.grpcRoutes : world.httpRoutes).get(key);
+  if (route === undefined) return `${ref.kind} ${key} does not exist`;
+  return missingSection(ref, `${ref.kind} ${key}`, 'rule', route.spec.rules);
 }
 
 function missingSection(

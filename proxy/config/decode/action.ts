@@ -12,8 +12,16 @@ import {
   type RouteAction,
   type WeightedCluster,
 } from '#api/generated/envoy/config/route/v3/route.ts';
+import type { RegexMatchAndSubstitute } from '#api/generated/envoy/type/matcher/v3/matcher.ts';
 import type { Problems } from '#base/problems.ts';
-import type { ForwardConfig, RedirectConfig, RouteActionConfig, WeightedClusterConfig } from '../snapshot.ts';
+import { linearSearch } from '#base/regex.ts';
+import type {
+  ForwardConfig,
+  RedirectConfig,
+  RegexRewriteConfig,
+  RouteActionConfig,
+  WeightedClusterConfig,
+} from '../snapshot.ts';
 import { durationMs } from './duration.ts';
 import { decodeHeaderEdits } from './headers.ts';
 import { decodeRetryOptions } from './metadata.ts';
@@ -67,11 +75,15 @@ function decodeForward(
   if (action.prefixRewrite !== '' && route.match?.pathSpecifier?.$case === 'safeRegex') {
     problems.add(at(where, 'prefix_rewrite'), 'cannot be used with safe_regex', 'match by prefix or path');
   }
+  if (action.prefixRewrite !== '' && action.regexRewrite !== undefined) {
+    problems.add(at(where, 'regex_rewrite'), 'cannot be used with prefix_rewrite', 'set one of them');
+  }
   refuseUpgrades(action.upgradeConfigs, at(where, 'upgrade_configs'), problems);
   return {
     kind: 'forward',
     clusters: decodeClusters(action, where, problems),
     prefixRewrite: action.prefixRewrite,
+    ...decodeRegexRewrite(action.regexRewrite, at(where, 'regex_rewrite'), problems),
     hostRewrite: action.hostRewriteSpecifier?.value ?? '',
     timeoutMs: durationMs(action.timeout, at(where, 'timeout'), problems, DEFAULT_TIMEOUT_MS),
     ...decodeMissingCluster(action, where, problems),
@@ -106,6 +118,29 @@ export function refuseUpgrades(
     if (upgradeType.toLowerCase() !== 'websocket')
       refuse(problems, `${path}[${i}]`, `upgrade ${upgradeType}`, 'websocket');
   }
+}
+
+/** Groups are written as RE2 does: `\1`, and two backslashes for one (Envoy `RegexMatchAndSubstitute`). */
+function decodeRegexRewrite(
+  rewrite: RegexMatchAndSubstitute | undefined,
+  path: string,
+  problems: Problems,
+): { readonly regexRewrite?: RegexRewriteConfig } {
+  if (rewrite === undefined) return {};
+  const { pattern, substitution } = rewrite;
+  const regex = pattern?.regex ?? '';
+  const checked = linearSearch(regex);
+  if (regex === '') problems.add(at(path, 'pattern.regex'), 'must not be empty');
+  else if (!checked.ok) problems.add(at(path, 'pattern.regex'), checked.error, 'write it in the syntax of RE2');
+  if (!/^(?:[\x21-\x5b\x5d-\x7e]|\\[\d\\])*$/.test(substitution)) {
+    problems.add(at(path, 'substitution'), 'must be visible ASCII, with \\0 to \\9 for groups');
+  }
+  const groups = linearSearch(`${regex}|`);
+  const named = [...substitution.matchAll(/\\(.)/g)].map(([, mark]) => Number(mark)).filter((mark) => mark > 0);
+  if (groups.ok && Math.max(0, ...named) >= (groups.value.exec('')?.length ?? 0)) {
+    problems.add(at(path, 'substitution'), 'names a group that the pattern does not have');
+  }
+  return { regexRewrite: { regex, substitution } };
 }
 
 function decodeClusters(action: RouteAction, path: string, problems: Problems): readonly WeightedClusterConfig[] {
@@ -144,7 +179,8 @@ function decodeRedirect(redirect: RedirectAction, path: string, problems: Proble
   const status = REDIRECT_STATUS[redirect.responseCode];
   if (status === undefined) refuse(problems, at(path, 'response_code'), `value ${redirect.responseCode}`);
   if (redirect.portRedirect > 65_535) problems.add(at(path, 'port_redirect'), 'must be a port');
-  if (/[\s\p{Cc}]/u.test(`${redirect.hostRedirect}${rewrite?.value ?? ''}`)) {
+  const text = rewrite?.$case === 'regexRewrite' ? '' : (rewrite?.value ?? '');
+  if (/[\s\p{Cc}]/u.test(`${redirect.hostRedirect}${text}`)) {
     problems.add(path, 'host_redirect, path_redirect and prefix_rewrite must not hold spaces or control characters');
   }
   const named = scheme?.$case === 'schemeRedirect' ? scheme.value.toLowerCase() : '';
@@ -155,6 +191,7 @@ function decodeRedirect(redirect: RedirectAction, path: string, problems: Proble
     port: redirect.portRedirect,
     path: rewrite?.$case === 'pathRedirect' ? rewrite.value : '',
     prefixRewrite: rewrite?.$case === 'prefixRewrite' ? rewrite.value : '',
+    ...(rewrite?.$case === 'regexRewrite' && decodeRegexRewrite(rewrite.value, at(path, 'regex_rewrite'), problems)),
     status: status ?? 301,
   };
 }

@@ -5,7 +5,7 @@
 import type { RetryPolicy } from '#api/generated/envoy/config/route/v3/route.ts';
 import type { RetryOptions } from '#api/generated/tulle/config/v1/config.ts';
 import type { Problems } from '#base/problems.ts';
-import type { RetryConfig, RetryOn } from '../snapshot.ts';
+import type { GrpcRetryOn, RetryConfig, RetryOn } from '../snapshot.ts';
 import { durationMs } from './duration.ts';
 import { TOKEN } from './match.ts';
 import { at, refuse } from './unsupported.ts';
@@ -17,6 +17,14 @@ const CONDITIONS: readonly RetryOn[] = [
   'gateway-error',
   '5xx',
   'retriable-status-codes',
+];
+
+const GRPC_CONDITIONS: readonly GrpcRetryOn[] = [
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
 ];
 
 /** Envoy's defaults (`RetryPolicy.num_retries`, `RetryBackOff`). */
@@ -36,7 +44,7 @@ export function decodeRetry(
   if (attempts > MAX_RETRIES) problems.add(at(path, 'num_retries'), `must be at most ${MAX_RETRIES}`);
   return {
     attempts,
-    on: decodeConditions(policy.retryOn, at(path, 'retry_on'), problems),
+    ...decodeConditions(policy.retryOn, at(path, 'retry_on'), problems),
     statuses: decodeStatuses(policy.retriableStatusCodes, at(path, 'retriable_status_codes'), problems),
     perTryTimeoutMs: durationMs(policy.perTryTimeout, at(path, 'per_try_timeout'), problems, 0),
     methods: options?.methods ?? [],
@@ -55,14 +63,18 @@ function refuseUnsupported(policy: RetryPolicy, path: string, problems: Problems
   }
 }
 
-function decodeConditions(list: string, path: string, problems: Problems): readonly RetryOn[] {
+function decodeConditions(list: string, path: string, problems: Problems): Pick<RetryConfig, 'on' | 'grpc'> {
   const on: RetryOn[] = [];
+  const grpc: GrpcRetryOn[] = [];
   for (const word of list.split(',').map((w) => w.trim())) {
     const known = CONDITIONS.find((c) => c === word);
+    const knownGrpc = GRPC_CONDITIONS.find((c) => c === word);
     if (known !== undefined) on.push(known);
-    else if (word !== '') refuse(problems, path, `retry condition ${word}`, CONDITIONS.join(', '));
+    else if (knownGrpc !== undefined) grpc.push(knownGrpc);
+    else if (word !== '')
+      refuse(problems, path, `retry condition ${word}`, [...CONDITIONS, ...GRPC_CONDITIONS].join(', '));
   }
-  return on;
+  return { on, ...(grpc.length > 0 && { grpc }) };
 }
 
 function decodeStatuses(statuses: readonly number[], path: string, problems: Problems): readonly number[] {

@@ -236,7 +236,7 @@ t.test('everything that is wrong with a route table is told at once', async (t) 
               timeout: seconds(-1),
               idleTimeout: seconds(1e10),
               retryPolicy: {
-                retryOn: 'cancelled,reset',
+                retryOn: 'envoy-ratelimited,reset',
                 retriableStatusCodes: [42],
                 retryBackOff: { baseInterval: seconds(2), maxInterval: seconds(1) },
                 perTryIdleTimeout: seconds(1),
@@ -289,7 +289,7 @@ t.test('everything that is wrong with a route table is told at once', async (t) 
     'virtual_hosts[1].routes[0].route.timeout: is no valid duration (seconds must not be negative, nanos must be from 0 to 999999999)',
     'virtual_hosts[1].routes[0].route.idle_timeout: is out of bounds (from 0 to 2147483647 milliseconds)',
     'virtual_hosts[1].routes[0].route.retry_policy.per_try_idle_timeout: an idle timeout per try is not supported (leave it out)',
-    'virtual_hosts[1].routes[0].route.retry_policy.retry_on: retry condition cancelled is not supported (supported: connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status-codes)',
+    'virtual_hosts[1].routes[0].route.retry_policy.retry_on: retry condition envoy-ratelimited is not supported (supported: connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status-codes, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable)',
     'virtual_hosts[1].routes[0].route.retry_policy.retriable_status_codes: must be HTTP statuses (from 100 to 599)',
     'virtual_hosts[1].routes[0].route.retry_policy.retry_back_off.max_interval: must not be below base_interval',
     'virtual_hosts[1].routes[1].direct_response.status: must be from 200 to 599',
@@ -297,4 +297,39 @@ t.test('everything that is wrong with a route table is told at once', async (t) 
     'virtual_hosts[1].routes[2].match.safe_regex: must not be empty',
     'virtual_hosts[1].routes[2].route.prefix_rewrite: cannot be used with safe_regex (match by prefix or path)',
   ]);
+});
+
+const rewriting = (regex: string, substitution: string, rest: object = {}): object => ({
+  match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+  action: to({
+    clusterSpecifier: { $case: 'cluster', value: 'c' },
+    regexRewrite: { pattern: { regex }, substitution },
+    retryPolicy: { retryOn: 'reset,unavailable, cancelled' },
+    ...rest,
+  }),
+});
+const decoded = (route: object): ReturnType<typeof decodeRoute> =>
+  decodeRoute(bytes(RouteConfiguration, { name: 'r', virtualHosts: [{ name: 'h', domains: ['*'], routes: [route] }] }));
+
+t.test('a path is rewritten by an expression, and gRPC statuses are kept apart from the rest', async (t) => {
+  const good = decoded(rewriting('^/(a)/*', String.raw`/\1\\`));
+  t.match(good.ok ? good.value.virtualHosts[0]?.routes[0]?.action : good.error, {
+    regexRewrite: { regex: '^/(a)/*', substitution: String.raw`/\1\\` },
+    retry: { on: ['reset'], grpc: ['unavailable', 'cancelled'] },
+  });
+  const where = 'virtual_hosts[0].routes[0].route.regex_rewrite';
+  t.same(
+    [
+      rewriting('', '/'),
+      rewriting('(a)', String.raw`\2`),
+      rewriting('a', String.raw`\x`),
+      rewriting('a', 'b', { prefixRewrite: '/' }),
+    ].map((route) => outcome(decoded(route))),
+    [
+      [`${where}.pattern.regex: must not be empty`],
+      [`${where}.substitution: names a group that the pattern does not have`],
+      [String.raw`${where}.substitution: must be visible ASCII, with \0 to \9 for groups`],
+      [`${where}: cannot be used with prefix_rewrite (set one of them)`],
+    ],
+  );
 });

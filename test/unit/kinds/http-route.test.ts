@@ -44,7 +44,11 @@ t.test('a full route is read', async (t) => {
                 remove: ['c'],
               },
             },
-            { type: 'URLRewrite', urlRewrite: { hostname: 'x' } },
+            {
+              type: 'URLRewrite',
+              urlRewrite: { hostname: 'x', path: { type: 'ReplaceFullPath', replaceFullPath: '/y' } },
+            },
+            { type: 'CORS', cors: {} },
           ],
           backendRefs: [
             { name: 'reviews-v1', port: 80, weight: 90 },
@@ -81,7 +85,8 @@ t.test('a full route is read', async (t) => {
             type: 'RequestHeaderModifier',
             modifier: { set: [{ name: 'a', value: '1' }], add: [{ name: 'b', value: '2' }], remove: ['c'] },
           },
-          { type: 'unsupported', name: 'URLRewrite' },
+          { type: 'URLRewrite', rewrite: { hostname: 'x', path: { type: 'ReplaceFullPath', value: '/y' } } },
+          { type: 'unsupported', name: 'CORS' },
         ],
         backendRefs: [
           { group: '', kind: 'Service', namespace: '', name: 'reviews-v1', port: 80, weight: 90, filters: [] },
@@ -233,7 +238,7 @@ t.test('other mistakes are told with path and reason', async (t) => {
       ['spec.rules[0].filters[0]: requestHeaderModifier must be given for the filter type RequestHeaderModifier'],
       ['spec.rules[0].filters[0]: urlRewrite must not be given unless the filter type is URLRewrite'],
       [
-        'spec.rules[0].filters[0].type: must be RequestHeaderModifier, ResponseHeaderModifier, RequestMirror, RequestRedirect, URLRewrite, ExtensionRef or CORS, is the string "Rewrite"',
+        'spec.rules[0].filters[0].type: must be RequestHeaderModifier, ResponseHeaderModifier, RequestMirror, ExtensionRef, RequestRedirect, URLRewrite or CORS, is the string "Rewrite"',
       ],
       ['spec.rules[0].matches[0].path.value: is no regular expression that can be matched in linear time'],
       ['spec.rules[0].matches[0].headers[0].value: is no regular expression that can be matched in linear time'],
@@ -250,6 +255,48 @@ t.test('other mistakes are told with path and reason', async (t) => {
       ['spec.hostnames[0]: "10.0.0.1:80" is not valid here (write a host name such as shop.example or *.shop.example)'],
       ['spec.rules: two rules have the same name'],
       ['spec.rules: has 0 items, must have 1 to 16'],
+    ],
+  );
+});
+
+const redirect = (requestRedirect: object): object => ({ type: 'RequestRedirect', requestRedirect });
+const rewrite = (urlRewrite: object): object => ({ type: 'URLRewrite', urlRewrite });
+
+t.test('a redirect has the defaults of Gateway API, and what cannot stand together is refused', async (t) => {
+  const prefix = { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '' } };
+  const { object } = reading(parseHttpRoute, withRule({ filters: [redirect({})] }));
+  t.same(object?.spec.rules[0]?.filters, [
+    { type: 'RequestRedirect', redirect: { scheme: '', hostname: '', path: null, port: null, status: 302 } },
+  ]);
+  const alone = { matches: [{ path: { value: '/a' } }], filters: [rewrite(prefix)] };
+  t.same(lines(withRule(alone)), []);
+  t.same(lines(withRule({ filters: [redirect(prefix)] })), [], 'a rule without matches has one by prefix');
+  t.same(
+    [
+      withRule({ filters: [redirect({}), rewrite({})] }),
+      withRule({ filters: [redirect({})], backendRefs: [{ name: 'b', port: 80 }] }),
+      withRule({ ...alone, matches: [{ path: { value: '/a' } }, { path: { value: '/b' } }] }),
+      withRule({ ...alone, matches: [{ path: { type: 'Exact', value: '/a' } }] }),
+      withRule({ filters: [redirect({ path: { type: 'ReplaceFullPath', replacePrefixMatch: '/' } })] }),
+      withRule({ filters: [redirect({ scheme: 'ftp', statusCode: 300, port: 0, hostname: '*.a' })] }),
+    ].map(lines),
+    [
+      [
+        'spec.rules[0].filters: RequestRedirect and URLRewrite must not stand together (a redirect has path and hostname too)',
+      ],
+      ['spec.rules[0].filters: RequestRedirect must not be used together with backendRefs'],
+      ['spec.rules[0].matches: replacePrefixMatch needs exactly one match in its rule, and that by PathPrefix'],
+      ['spec.rules[0].matches: replacePrefixMatch needs exactly one match in its rule, and that by PathPrefix'],
+      [
+        'spec.rules[0].filters[0].requestRedirect.path: replaceFullPath must be given for the type ReplaceFullPath, and only for it',
+        'spec.rules[0].filters[0].requestRedirect.path: replacePrefixMatch must be given for the type ReplacePrefixMatch, and only for it',
+      ],
+      [
+        'spec.rules[0].filters[0].requestRedirect.scheme: must be http or https, is the string "ftp"',
+        'spec.rules[0].filters[0].requestRedirect.hostname: "*.a" is not valid here (use lower-case letters, digits, dashes and dots, such as reviews-v2)',
+        'spec.rules[0].filters[0].requestRedirect.port: is 0, must be 1 to 65535',
+        'spec.rules[0].filters[0].requestRedirect.statusCode: must be one of 301, 302, 303, 307, 308',
+      ],
     ],
   );
 });

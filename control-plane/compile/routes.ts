@@ -1,26 +1,37 @@
 /**
- * HTTPRoutes with Services as parents (GAMMA, GEP-1324): which route is attached where, what the routes of one Service port
+ * Routes with Services as parents (GAMMA, GEP-1324): which route is attached where, what the routes of one Service port
  * are together, and the status of each parent. Hostnames do not count there. Knows no endpoint.
  */
-import type { HttpRoute, ParentRef } from '../kinds/http-route.ts';
+import type { GrpcRoute } from '../kinds/grpc-route.ts';
+import type { HttpRoute } from '../kinds/http-route.ts';
 import { objectKey } from '../kinds/meta.ts';
+import type { ParentRef } from '../kinds/route-references.ts';
 import type { Service, ServicePortSpec } from '../kinds/service.ts';
 import { DEFAULT_ROUTE_POLICY } from '../model/policy.ts';
 import type { Route } from '../model/route.ts';
+import type { World } from '../sources/world.ts';
 import { byAge, condition, objectStatus, type Condition, type ObjectStatus, type ParentStatus } from './conditions.ts';
+import { grantTable } from './grants.ts';
+import { EVERYTHING } from './matches.ts';
 import { routePolicy } from './policies/in-force.ts';
 import { settler, type Losses } from './policies/settle.ts';
 import type { PolicyTable } from './policies/targets.ts';
 import { byPrecedence, type Ranked } from './precedence.ts';
 import { mayCarryHttp, protocolOf } from './protocols.ts';
-import { compileRule, EVERYTHING, type CompiledRule } from './rules.ts';
+import type { Referents } from './references.ts';
+import { compileRules, type CompiledRule } from './rules.ts';
 import { meshPorts } from './services.ts';
+
+type AnyRoute = HttpRoute | GrpcRoute;
 
 /** A route on a Service, with its rules as seen from there. */
 interface Attachment {
-  readonly route: HttpRoute;
+  readonly route: AnyRoute;
   readonly service: Service;
+  /** Where it is in force. */
   readonly ports: ReadonlySet<number>;
+  /** Where a GRPCRoute takes its place. */
+  readonly lostPorts: readonly number[];
   readonly rules: readonly CompiledRule[];
 }
 
@@ -30,39 +41,69 @@ export interface AttachedRoutes {
   readonly statuses: readonly ObjectStatus[];
 }
 
-export function attachRoutes(
-  routes: ReadonlyMap<string, HttpRoute>,
-  services: ReadonlyMap<string, Service>,
-): AttachedRoutes {
+export function attachRoutes({ httpRoutes, grpcRoutes, services, referenceGrants }: World): AttachedRoutes {
+  const referents: Referents = { services, grants: grantTable(referenceGrants) };
+  const routes = [...httpRoutes.values(), ...grpcRoutes.values()].sort(byAge);
+  const attempts = routes.map((route) => ({
+    route,
+    parents: route.spec.parentRefs
+      .filter(isServiceRef)
+      .map((ref) => ({ ref, attachment: attach(route, ref, referents) })),
+  }));
+  const found = attempts.flatMap(({ parents }) => parents.flatMap(({ attachment }) => attached(attachment)));
+  const settle = withoutGrpcPorts(found);
   const attachments: Attachment[] = [];
   const statuses: ObjectStatus[] = [];
-  for (const route of [...routes.values()].sort(byAge)) {
-    const parents: ParentStatus[] = [];
-    for (const ref of route.spec.parentRefs.filter(isServiceRef)) {
-      const attachment = attach(route, ref, services);
-      const attached = typeof attachment !== 'string';
-      if (attached) attachments.push(attachment);
-      const conditions = attached ? attachedConditions(route, attachment.rules) : refusedConditions(route, attachment);
-      parents.push({ ref: parentRef(route, ref), conditions });
-    }
+  for (const { route, parents } of attempts) {
+    const told = parents.map(({ ref, attachment }): ParentStatus => {
+      const [settled] = attached(attachment).map(settle);
+      if (settled !== undefined) attachments.push(settled);
+      const conditions =
+        typeof attachment === 'string'
+          ? refusedConditions(route, attachment)
+          : attachedConditions(settled ?? attachment);
+      return { ref: parentRef(route, ref), conditions };
+    });
     // Parents of other kinds are other controllers' business.
-    if (parents.length > 0) statuses.push(objectStatus(route, { parents }));
+    if (told.length > 0) statuses.push(objectStatus(route, { parents: told }));
   }
   return { byService: Map.groupBy(attachments, ({ service }) => objectKey(service.meta)), statuses };
 }
 
+function attached(attachment: Attachment | string): Attachment[] {
+  return typeof attachment === 'string' ? [] : [attachment];
+}
+
+/** GEP-1426, route types: where GRPCRoutes and HTTPRoutes are attached to the same parent, the HTTPRoutes are ignored. Each namespace for itself. */
+function withoutGrpcPorts(all: readonly Attachment[]): (attachment: Attachment) => Attachment {
+  const key = ({ route, service }: Attachment, port: number): string =>
+    `${route.meta.namespace} ${objectKey(service.meta)}:${port}`;
+  const taken = new Set(
+    all
+      .filter(({ route }) => route.kind === 'GRPCRoute')
+      .flatMap((attachment) => [...attachment.ports].map((port) => key(attachment, port))),
+  );
+  return (attachment) => {
+    if (attachment.route.kind === 'GRPCRoute') return attachment;
+    const [kept, lost] = [true, false].map((keep) =>
+      [...attachment.ports].filter((port) => taken.has(key(attachment, port)) !== keep),
+    );
+    return { ...attachment, ports: new Set(kept), lostPorts: lost ?? [] };
+  };
+}
+
 /** The attachment, or the sentence that says why there is none. */
-function attach(route: HttpRoute, ref: ParentRef, services: ReadonlyMap<string, Service>): Attachment | string {
+function attach(route: AnyRoute, ref: ParentRef, referents: Referents): Attachment | string {
   const key = `${namespaceOf(route, ref)}/${ref.name}`;
-  const service = services.get(key);
+  const service = referents.services.get(key);
   if (service === undefined) return `Service ${key} does not exist`;
   const ports = attachablePorts(service, ref);
   if (typeof ports === 'string') return ports;
-  const rules = route.spec.rules.map((rule, i) => compileRule(route, i, rule, service, services));
-  return { route, service, ports: new Set(ports.map((port) => port.port)), rules };
+  const rules = compileRules(route, service, referents);
+  return { route, service, ports: new Set(ports.map((port) => port.port)), lostPorts: [], rules };
 }
 
-function namespaceOf(route: HttpRoute, ref: ParentRef): string {
+function namespaceOf(route: AnyRoute, ref: ParentRef): string {
   return ref.namespace === '' ? route.meta.namespace : ref.namespace;
 }
 
@@ -87,30 +128,38 @@ function attachablePorts(service: Service, ref: ParentRef): readonly ServicePort
     : `${name} carries no HTTP there: its port is declared ${[...new Set(chosen.map(protocolOf))].join(', ')}`;
 }
 
-function parentRef(route: HttpRoute, ref: ParentRef): ParentStatus['ref'] {
+function parentRef(route: AnyRoute, ref: ParentRef): ParentStatus['ref'] {
   const { group, kind, name, sectionName, port } = ref;
   return { group, kind, namespace: namespaceOf(route, ref), name, sectionName, port };
 }
 
-function refusedConditions(route: HttpRoute, message: string): Condition[] {
+function refusedConditions(route: AnyRoute, message: string): Condition[] {
   return [
     condition(route, 'Accepted', false, 'NoMatchingParent', message),
     condition(route, 'ResolvedRefs', true, 'ResolvedRefs'),
   ];
 }
 
-function attachedConditions(route: HttpRoute, rules: readonly CompiledRule[]): Condition[] {
-  const unsupported = rules.flatMap((rule) => rule.unsupported);
+function attachedConditions({ route, ports, lostPorts, rules }: Attachment): Condition[] {
   const unresolved = rules.flatMap((rule) => rule.unresolved);
   const reasons = [...new Set(unresolved.map((u) => u.message))];
+  const lost = `a GRPCRoute is attached to the same port: ${lostPorts.join(', ')}`;
   return [
-    unsupported.length === 0
-      ? condition(route, 'Accepted', true, 'Accepted')
-      : condition(route, 'Accepted', false, 'UnsupportedValue', unsupported.join('; ')),
+    acceptance(route, rules, ports.size === 0 ? lost : ''),
     unresolved[0] === undefined
       ? condition(route, 'ResolvedRefs', true, 'ResolvedRefs')
       : condition(route, 'ResolvedRefs', false, unresolved[0].reason, reasons.join('; ')),
+    ...(lostPorts.length > 0 && ports.size > 0 ? [condition(route, 'Conflicted', true, 'Conflicted', lost)] : []),
   ];
+}
+
+/** @param conflict why the route is in force nowhere; empty: it is */
+function acceptance(route: AnyRoute, rules: readonly CompiledRule[], conflict: string): Condition {
+  const unsupported = rules.flatMap((rule) => rule.unsupported);
+  if (conflict !== '') return condition(route, 'Accepted', false, 'Conflicted', conflict);
+  return unsupported.length === 0
+    ? condition(route, 'Accepted', true, 'Accepted')
+    : condition(route, 'Accepted', false, 'UnsupportedValue', unsupported.join('; '));
 }
 
 /**
@@ -149,12 +198,14 @@ function mergeRoutes(
   const entries: (Ranked & { readonly route: Route })[] = [];
   const portLevels = policies.levelsOfPort(service, port.name);
   for (const { route: source, rules } of group) {
-    for (const { name, source: rule, matches, requestHeaders, responseHeaders, action } of rules) {
-      const levels = [...policies.levelsOfRule(source, rule.name), ...portLevels];
-      const policy = routePolicy(settler(levels, losses, `HTTPRoute ${objectKey(source.meta)}`), rule.timeouts);
-      for (const match of matches) {
-        const route = { name, consumerNamespace, match, requestHeaders, responseHeaders, action, policy };
-        entries.push({ match, source, route });
+    const grpc = source.kind === 'GRPCRoute';
+    for (const { name, ruleName, timeouts, matches, requestHeaders, responseHeaders, actionAt } of rules) {
+      const levels = [...policies.levelsOfRule(source, ruleName), ...portLevels];
+      const policy = routePolicy(settler(levels, losses, `${source.kind} ${objectKey(source.meta)}`), timeouts);
+      const action = actionAt(port.port);
+      for (const { match, rank } of matches) {
+        const route = { name, consumerNamespace, grpc, match, requestHeaders, responseHeaders, action, policy };
+        entries.push({ rank, source, route });
       }
     }
   }
@@ -167,7 +218,7 @@ function defaultRoute(service: Service, port: ServicePortSpec, policies: PolicyT
   return {
     ...notFound(null),
     name: 'default',
-    action: { kind: 'forward', backends: [self], unresolvedWeight: 0 },
+    action: { kind: 'forward', backends: [self], unresolvedWeight: 0, rewrite: null },
     policy: routePolicy(settler(policies.levelsOfPort(service, port.name), losses), null),
   };
 }
@@ -176,6 +227,7 @@ function notFound(consumerNamespace: string | null): Route {
   return {
     name: 'not-found',
     consumerNamespace,
+    grpc: false,
     match: EVERYTHING,
     requestHeaders: null,
     responseHeaders: null,
