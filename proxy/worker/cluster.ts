@@ -140,13 +140,16 @@ export class Cluster implements UpstreamCluster {
     const after = new Map<string, Endpoint>();
     for (const config of next.endpoints) {
       const key = endpointKey(config);
-      const endpoint = before.get(key) ?? this.#createEndpoint(config);
+      const known = before.get(key);
+      // Who was away and is back is another process: what the former one was slow or failed at says nothing about it.
+      const isBack = known !== undefined && config.healthy && !known.config.healthy;
+      const endpoint = known === undefined || isBack ? this.#createEndpoint(config) : known;
       endpoint.config = config;
       after.set(key, endpoint);
     }
     this.#endpoints = after;
     this.picker = linkPicker(this.config.balancer, [...after.values()]);
-    for (const [key, endpoint] of before) if (!after.has(key)) endpoint.pool.close();
+    for (const [key, endpoint] of before) if (after.get(key) !== endpoint) endpoint.pool.close();
     this.#wake();
   }
 
