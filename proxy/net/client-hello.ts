@@ -123,16 +123,16 @@ function parseBody(body: Cursor): ClientHello | null {
   let serverName = '';
   let alpn: readonly string[] = [];
   // Before TLS 1.2 there may be no extensions at all.
-  const extensions = body.atEnd ? null : body.vector(2);
+  const extensions = body.atEnd ? new Cursor(Buffer.alloc(0)) : body.vector(2);
   if (body.broken || !body.atEnd) return null;
-  while (extensions !== null && !extensions.atEnd) {
+  while (!extensions.atEnd) {
     const type = extensions.number(2);
     const data = extensions.vector(2);
     if (type === EXTENSION_SERVER_NAME) serverName = hostName(data);
     else if (type === EXTENSION_ALPN) alpn = protocolNames(data);
     if (data.broken) return null;
   }
-  return extensions?.broken === true ? null : { serverName, alpn };
+  return extensions.broken ? null : { serverName, alpn };
 }
 
 function hostName(data: Cursor): string {
