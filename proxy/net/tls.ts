@@ -13,7 +13,8 @@ import {
   type Server,
   type TLSSocket,
 } from 'node:tls';
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
+import { ALPN } from '#api/names.ts';
 import { isInTrustDomain, spiffeIdOf } from './peer-identity.ts';
 
 export interface TlsMaterial {
@@ -86,6 +87,8 @@ export class MeshTls {
     const options = contextOptions(material);
     let client: SecureContext;
     try {
+      // OpenSSL passes over roots that it cannot read, and would trust nobody.
+      for (const pem of options.ca) void new X509Certificate(pem);
       client = createSecureContext(options);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -116,6 +119,7 @@ export class MeshTls {
 
   /**
    * Opens a connection on which the peer must prove one of `identities`; null before there is an own identity.
+   * @param protocols to offer in ALPN, in order of preference
    * Errors come as `error` events with a `code`; a wrong peer is `ERR_TULLE_PEER_IDENTITY`.
    */
   connect(
@@ -123,6 +127,7 @@ export class MeshTls {
     port: number,
     serverName: string,
     identities: readonly string[],
+    protocols: readonly string[],
     onread?: OnReadOpts,
   ): TLSSocket | null {
     if (this.#client === null) return null;
@@ -132,7 +137,7 @@ export class MeshTls {
       secureContext: this.#client,
       // Addresses are no server names (RFC 6066 section 3), and Node throws at one; who is meant is checked by identity.
       servername: isIP(serverName) === 0 ? serverName : '',
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...protocols],
       minVersion: 'TLSv1.3',
       rejectUnauthorized: true,
       allowHalfOpen: true,
@@ -158,7 +163,7 @@ export class MeshTls {
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [ALPN.h2, ALPN.http1, ALPN.mesh],
       allowHalfOpen: true,
     });
     server.on('secureConnection', (socket) => {
