@@ -65,7 +65,9 @@ export interface H2ServerOptions {
 const LINGER_MS = 1000;
 /** The final GOAWAY follows the first by a round trip, or by this. */
 const DRAIN_NOTICE_MS = 1000;
-const PING_PAYLOAD = 'tulle/h2';
+const KEEP_ALIVE_PAYLOAD = 'tulle ka';
+/** Its answer proves that the client has seen the first GOAWAY. */
+const DRAIN_PAYLOAD = 'tulle go';
 
 export class H2Server extends Deadline implements ConnectionOwner {
   readonly #socket: Socket;
@@ -111,7 +113,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
   drain(): void {
     if (this.#drainedMs >= 0 || this.#closing) return;
     this.#drainedMs = this.#options.clock.now();
-    this.#connection.sender.frame(goawayFrame(MAX_STREAM_ID, ERROR.none, '') + pingFrame(PING_PAYLOAD, false));
+    this.#connection.sender.frame(goawayFrame(MAX_STREAM_ID, ERROR.none, '') + pingFrame(DRAIN_PAYLOAD, false));
     this.#arm(DRAIN_NOTICE_MS);
   }
 
@@ -192,8 +194,8 @@ export class H2Server extends Deadline implements ConnectionOwner {
 
   onPeerSettings(): void {}
 
-  onPong(): void {
-    if (this.#drainedMs >= 0) this.#finishDrain();
+  onPong(payload: string): void {
+    if (payload === DRAIN_PAYLOAD) this.#finishDrain();
   }
 
   /** The client opens no more streams; it waits for the answers to those it has, and closes. */
@@ -216,7 +218,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
   // --- time ------------------------------------------------------------------------------------------------------
 
   #finishDrain(): void {
-    if (this.#finalSent || this.#closing) return;
+    if (this.#drainedMs < 0 || this.#finalSent || this.#closing) return;
     this.#finalSent = true;
     this.#connection.lastAcceptedId = this.#connection.lastPeerId;
     this.#connection.sender.frame(goawayFrame(this.#connection.lastPeerId, ERROR.none, ''));
@@ -269,9 +271,12 @@ export class H2Server extends Deadline implements ConnectionOwner {
   #pingLeft(now: number): number {
     if (!this.isBusy) return Number.POSITIVE_INFINITY;
     const leftMs = this.#keepAlive.ask(now);
-    if (leftMs === PEER_DEAD) this.#socket.destroy();
+    if (leftMs === PEER_DEAD) {
+      this.#connection.abandon('the client does not answer PING', 'connection');
+      this.#socket.destroy();
+    }
     if (leftMs !== PING_DUE) return leftMs;
-    this.#connection.sender.frame(pingFrame(PING_PAYLOAD, false));
+    this.#connection.sender.frame(pingFrame(KEEP_ALIVE_PAYLOAD, false));
     return this.#options.tuning.keepAliveTimeoutMs;
   }
 

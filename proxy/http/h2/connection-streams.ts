@@ -28,7 +28,8 @@ export interface ConnectionOwner {
   /** The peer opened a stream. `tooLarge` tells why the fields are not all there. Servers only. */
   onPeerStream(id: number, fields: readonly string[], endStream: boolean, tooLarge: string | null): void;
   onPeerSettings(): void;
-  onPong(): void;
+  /** A PING of ours is answered. @param payload what it carried */
+  onPong(payload: string): void;
   onGoaway(lastStreamId: number, code: number): void;
   /** The stream has left the table, for whatever reason. */
   onStreamGone(stream: H2Stream): void;

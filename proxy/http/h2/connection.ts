@@ -315,8 +315,9 @@ export class H2Connection extends ConnectionStreams implements FrameSink {
 
   #onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
     if (!this.#standsOn(true, streamId) || !this.#isLong(8, start, end)) return;
-    if ((flags & FLAG.ack) !== 0) this.owner.onPong();
-    else if (this.spend(this.budgets.pings, 'pings')) this.sender.control(pingFrame(latin1(bytes, start, end), true));
+    const payload = latin1(bytes, start, end);
+    if ((flags & FLAG.ack) !== 0) this.owner.onPong(payload);
+    else if (this.spend(this.budgets.pings, 'pings')) this.sender.control(pingFrame(payload, true));
   }
 
   #onGoaway(streamId: number, bytes: Buffer, start: number, end: number): void {

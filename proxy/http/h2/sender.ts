@@ -76,18 +76,19 @@ export class Sender {
 
   /** Heads and trailers; not subject to windows. */
   fields(stream: H2Stream, fields: readonly string[], endStream: boolean): void {
+    if (stream.state === STATE.closed) return;
     const text = headersFrames(this.encoder.encode(fields), stream.id, endStream, this.maxFrameBytes);
     this.frame(text);
-    if (!this.#output.writable) {
-      this.#queuedHeadBytes += text.length;
-      if (this.#queuedHeadBytes > this.#limits.maxQueuedHeadBytes) this.#owner.onFlood('outbound-heads');
-    }
     this.#step(stream, EVENT.sendHead);
     if (endStream) this.#step(stream, EVENT.sendEnd);
+    if (this.#output.writable) return;
+    this.#queuedHeadBytes += text.length;
+    if (this.#queuedHeadBytes > this.#limits.maxQueuedHeadBytes) this.#owner.onFlood('outbound-heads');
   }
 
   /** False: `onWritable` follows when it has left. The bytes are taken all the same. */
   content(stream: H2Stream, chunk: Buffer, start: number, end: number): boolean {
+    if (stream.state === STATE.closed) return true;
     let at = start;
     if (stream.queue === null || stream.queue.sizeBytes === 0) {
       while (at < end && this.#output.writable) {
@@ -109,6 +110,7 @@ export class Sender {
 
   /** END_STREAM, after trailers if there are any, once all content has left. */
   end(stream: H2Stream, trailers: readonly string[] | null): void {
+    if (stream.state === STATE.closed) return;
     if (stream.queue !== null && stream.queue.sizeBytes > 0) {
       stream.queuedEnd = true;
       stream.queuedTrailers = trailers;
