@@ -2,6 +2,7 @@
  * An HTTP/2 client connection of ours to a port, and sinks that record what becomes of each request on it.
  * Test-only.
  */
+import { connect } from 'node:net';
 import { systemClock } from '../../base/clock.ts';
 import { TimerWheel } from '../../base/timer-wheel.ts';
 import type { FailureKind } from '../../proxy/exchange/failure.ts';
@@ -15,8 +16,7 @@ import {
   RequestHead,
   type ResponseHead,
 } from '../../proxy/http/message.ts';
-import { openSocket } from '../../proxy/net/connect.ts';
-import type { MeshTls } from '../../proxy/net/tls.ts';
+import type { OnData, OpenedSocket } from '../../proxy/net/connect.ts';
 import { DEFAULT_H2_CLIENT_TUNING, H2Client, type H2ClientTuning } from '../../proxy/upstream/h2-client.ts';
 
 export function requestHead(method = 'GET', path = '/', fields: string[] = [], body: BodyKind = NO_BODY): RequestHead {
@@ -92,6 +92,18 @@ export interface AskingClient {
   ask(head?: RequestHead): Asked;
 }
 
+const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
+
+/** As the data plane opens its connections: what is read is valid only during the call. */
+function open(port: number, onData: OnData): OpenedSocket {
+  const callback = (sizeBytes: number, buffer: Uint8Array): boolean => {
+    onData((buffer as Buffer).subarray(0, sizeBytes));
+    return true;
+  };
+  const onread = { buffer: READ_BUFFER, callback };
+  return { socket: connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true, onread }), ready: 'connect' };
+}
+
 export async function askingClient(
   port: number,
   tuning: Partial<H2ClientTuning> = {},
@@ -111,9 +123,8 @@ export async function askingClient(
       watchers.add(look);
       look();
     });
-  const target = { address: '127.0.0.1', port, mtls: false, serverName: '', identities: [] };
   const client = new H2Client(
-    (onData) => openSocket(target, null as unknown as MeshTls, onData)!,
+    (onData) => open(port, onData),
     {
       onCapacity: () => note('capacity'),
       onClosing: () => note('closing'),

@@ -12,7 +12,7 @@ import { answer, answeringServer, type Seen, whenWhole } from '../../support/h2-
 import {
   block,
   data,
-  Dialogue,
+  type Dialogue,
   END_HEADERS,
   END_STREAM,
   frame,
@@ -63,12 +63,15 @@ async function flood(
 }
 
 const id = (i: number): number => 2 * i + 1;
+const post = (i: number): string => headers(id(i), POST, END_HEADERS);
+const ended = (i: number): string => headers(id(i), GET);
+const more = (text: string): string => frame(T.CONTINUATION, 0, 1, text);
+/** A literal that enters the table as its newest entry. */
+const entry = (name: string): string => `\x40${String.fromCharCode(name.length)}${name}\x7f\xa1\x1e${'v'.repeat(4000)}`;
 
 t.test(
   'rapid reset, and resets that we are made to send, end the connection and every exchange (2a, 2b, 2g)',
   async (t) => {
-    const post = (i: number): string => headers(id(i), POST, END_HEADERS);
-    const ended = (i: number): string => headers(id(i), GET);
     const kinds: Record<string, (i: number) => string> = {
       'rapid reset': (i) => ended(i) + rstStream(id(i)),
       'window update by 0': (i) => post(i) + windowUpdate(id(i), 0),
@@ -101,7 +104,6 @@ t.test('a client that cancels often and finishes as often is no attacker', async
 
 t.test('header blocks without end, in frames or bytes, are cut off (2c)', async (t) => {
   const open = frame(T.HEADERS, END_STREAM, 1, block(GET));
-  const more = (text: string): string => frame(T.CONTINUATION, 0, 1, text);
   const field = block(['x', 'y'.repeat(16_300)]);
   t.same(await flood(100, (i) => (i === 0 ? open : more(''))), {
     end: CALM,
@@ -121,8 +123,6 @@ t.test('a list that grows in the decoder is answered with 431, and the connectio
   const server = await answeringServer();
   t.teardown(() => server.close());
   const dialogue = await openDialogue(server.port);
-  const entry = (name: string): string =>
-    `\x40${String.fromCharCode(name.length)}${name}\x7f\xa1\x1e${'v'.repeat(4000)}`;
   const references = '\xbe'.repeat(12_000);
   dialogue.send(frame(T.HEADERS, END_STREAM | END_HEADERS, 1, block(GET) + entry('bomb') + references));
   dialogue.send(frame(T.HEADERS, END_STREAM | END_HEADERS, 3, block(GET) + entry('cookie') + references));

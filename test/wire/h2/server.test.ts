@@ -23,6 +23,8 @@ import {
 
 const HEAD = responseHead(200, new HeaderList(), CHUNKED_BODY);
 
+const piece = (id: number): string => data(id, 'x'.repeat(16_384));
+
 function at(path: string, method = 'GET'): string[] {
   return [':method', method, ':scheme', 'http', ':path', path, ':authority', 'a'];
 }
@@ -174,7 +176,6 @@ t.test('a paused request is not paid back; others go on (both windows)', async (
   });
   t.teardown(() => server.close());
   const dialogue = await openDialogue(server.port);
-  const piece = (id: number): string => data(id, 'x'.repeat(16_384));
   dialogue.send(headers(1, at('/slow', 'POST'), END_HEADERS) + piece(1).repeat(16));
   dialogue.send(headers(3, POST, END_HEADERS) + piece(3).repeat(10) + data(3, '', END_STREAM));
   await dialogue.frame(T.DATA, 3);
