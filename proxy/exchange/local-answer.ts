@@ -24,7 +24,8 @@ export function continueHead(): ResponseHead {
   return responseHead(100, new HeaderList(), NO_BODY);
 }
 
-function isGrpc(request: RequestHead | null): boolean {
+/** A gRPC client reads `grpc-status` and takes no other answer. */
+export function isGrpc(request: RequestHead | null): boolean {
   const type = request?.headers.get('content-type');
   return type !== undefined && type.startsWith('application/grpc');
 }

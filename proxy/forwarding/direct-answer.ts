@@ -3,7 +3,7 @@
  * Knows no stream.
  */
 import type { RedirectConfig, RouteConfig } from '../config/snapshot.ts';
-import { responseHead, type LocalAnswer } from '../exchange/local-answer.ts';
+import { isGrpc, localAnswer, responseHead, type LocalAnswer } from '../exchange/local-answer.ts';
 import { HeaderList } from '../http/headers.ts';
 import { EMPTY_BODY, bodyOfLength, type RequestHead } from '../http/message.ts';
 import { rewrittenPath } from './path-rewrite.ts';
@@ -42,6 +42,12 @@ export function directAnswer(route: RouteConfig, request: RequestHead): LocalAns
     return { head: responseHead(action.redirect.status, headers, EMPTY_BODY), bodyKind: EMPTY_BODY, body: EMPTY };
   }
   if (action.kind !== 'respond') throw new Error('a route that forwards gives no answer of its own');
+  if (action.status >= 500 && isGrpc(request)) {
+    return localAnswer(
+      { kind: 'unavailable-destination', side: 'local', sent: 'nothing', detail: action.body },
+      request,
+    );
+  }
   const body = Buffer.from(action.body);
   const headers = new HeaderList(body.length > 0 ? ['content-type', 'text/plain; charset=utf-8'] : []);
   if (action.status >= 500) headers.add('tulle-reason', 'unavailable-destination');

@@ -1,70 +1,21 @@
 /**
- * Mesh cases of the Gateway API conformance suite, from manifest to routing decision: compiled, generated, decoded and matched as in a
- * sidecar, without a socket between. What the suite expects of a backend's answer is asked of the route that was found.
+ * Mesh tables of the Gateway API conformance suite, from manifest to decision, and what the specification says besides in tables of its own.
+ * What the suite expects of a backend's answer is asked of the route that was found.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { TYPE } from '#api/names.ts';
-import { formatProblems } from '#base/problems.ts';
 import { compile } from '../../control-plane/compile/compile.ts';
 import { DEFAULT_COMPILE_OPTIONS } from '../../control-plane/compile/compiled.ts';
-import { fullName } from '../../control-plane/generate/plan.ts';
-import { generateResource } from '../../control-plane/generate/resources.ts';
-import { lookup } from '../../control-plane/model/lookups.ts';
 import type { Mesh } from '../../control-plane/model/mesh.ts';
-import { decodeRoute } from '../../proxy/config/decode/route.ts';
-import type { HeaderEditsConfig, WeightedClusterConfig } from '../../proxy/config/snapshot.ts';
-import { applyEdits } from '../../proxy/filters/headers.ts';
-import { HeaderList } from '../../proxy/http/headers.ts';
-import { findRoute, linkRouteTable } from '../../proxy/routing/table.ts';
+import type { HeaderList } from '../../proxy/http/headers.ts';
 import { worldOf } from '../support/manifests.ts';
-
-const CORPUS = join(import.meta.dirname, '..', 'corpora', 'gateway-api');
-
-interface Headers {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly absent: readonly string[];
-}
-
-interface Case {
-  readonly request: {
-    readonly host: string;
-    readonly path: string;
-    readonly headers: Readonly<Record<string, string>>;
-  };
-  readonly from: string;
-  readonly status: number;
-  readonly backend?: string;
-  readonly sent: Headers;
-  readonly answered: Headers;
-}
-
-interface Suite {
-  readonly name: string;
-  readonly manifest: string;
-  /** Share of each backend, by name. */
-  readonly weights: Readonly<Record<string, number>>;
-  readonly cases: readonly Case[];
-}
-
-function read(name: string): string {
-  return readFileSync(join(CORPUS, name), 'utf8');
-}
-
-function listOf(headers: Readonly<Record<string, string>>): HeaderList {
-  const list = new HeaderList();
-  for (const [name, value] of Object.entries(headers)) list.add(name.toLowerCase(), value);
-  return list;
-}
-
-function edited(headers: HeaderList, ...edits: readonly (HeaderEditsConfig | null | undefined)[]): HeaderList {
-  for (const edit of edits) if (edit) applyEdits(headers, edit);
-  return headers;
-}
+import { decide, type Decision } from './decision.ts';
+import { FEATURES, report } from './features.ts';
+import { manifestsOf, TABLES, type Case, type Expected } from './tables.ts';
 
 /** Those of the expected that are other than expected. */
-function wrong(list: HeaderList, { headers, absent }: Headers): string[] {
+function wrong(list: HeaderList, { headers, absent }: Expected): string[] {
   const value = (name: string): string => list.getAll(name.toLowerCase()).join(',');
   return [
     ...Object.entries(headers).filter(([name, expected]) => value(name) !== expected),
@@ -72,55 +23,166 @@ function wrong(list: HeaderList, { headers, absent }: Headers): string[] {
   ].map(([name, expected]) => `${name} must be ${expected}, is ${value(String(name))}`);
 }
 
-interface Decision {
-  readonly clusters: readonly WeightedClusterConfig[];
-  readonly sent: HeaderList;
-  readonly answered: HeaderList;
+/** As the suite compares: a port that is the scheme's may be left out. */
+function location(headers: HeaderList): Case['redirect'] {
+  const { protocol, hostname, port, pathname } = new URL(headers.get('location') ?? 'none:');
+  return { scheme: protocol.slice(0, -1), host: hostname, port, path: pathname };
 }
 
-/** Null: no route, 404. */
-function decide(mesh: Mesh, { request, from }: Case): Decision | null {
-  const { host, path } = request;
-  const destination = lookup(mesh, host.includes(':') ? host : `${host}:80`, from);
-  if (destination === null) throw new Error(`${host} is not known`);
-  const client = { namespace: from, workload: null, dialect: 'sidecar' } as const;
-  const made = generateResource(mesh, client, TYPE.route, fullName(destination), '');
-  const table = made === null ? null : decodeRoute(made.message);
-  if (!table?.ok) throw new Error(table === null ? 'no table' : formatProblems(table.error));
-  const headers = listOf(request.headers);
-  const found = findRoute(linkRouteTable(table.value), host, 'GET', path, headers);
-  if (found === null) return null;
-  const { action, requestHeaders, responseHeaders } = found.config;
-  if (action.kind !== 'forward') throw new Error(`route ${found.config.name} does not forward`);
-  const [cluster] = action.clusters;
-  return {
-    clusters: action.clusters,
-    sent: edited(headers, requestHeaders, cluster?.requestHeaders),
-    answered: edited(new HeaderList(), responseHeaders, cluster?.responseHeaders),
-  };
+/** Everything in which a decision is other than the table wants it. */
+function faults(one: Case, decision: Decision): unknown[] {
+  const names = decision.clusters.map(({ cluster }) => cluster.split('.', 1)[0]);
+  const { path } = one.sent;
+  return [
+    ...(decision.status === one.status ? [] : [`status ${decision.status}`]),
+    ...(one.backend === undefined || names.join() === one.backend ? [] : [`goes to ${names.join()}`]),
+    ...(path === undefined || decision.sent.path === path ? [] : [`sends ${decision.sent.path}`]),
+    ...wrong(decision.sent.headers, one.sent),
+    ...wrong(decision.answered, one.answered),
+  ];
 }
 
-const SUITES = JSON.parse(read('cases.json')) as readonly Suite[];
-
-for (const { name, manifest, weights, cases } of SUITES) {
-  t.test(`${name} holds`, async (t) => {
-    const world = worldOf(`${read('mesh.yaml')}\n---\n${read(manifest)}`);
-    const { mesh, conditions } = compile(world, DEFAULT_COMPILE_OPTIONS);
+for (const table of TABLES) {
+  t.test(`${table.name} holds`, async (t) => {
+    const { mesh, conditions } = compile(worldOf(manifestsOf(table)), DEFAULT_COMPILE_OPTIONS);
     const refused = [...conditions.values()].flatMap(({ parents }) =>
-      parents.flatMap((parent) => parent.conditions.filter((condition) => condition.status === 'False')),
+      parents.flatMap(({ conditions: said }) => said.filter((c) => c.type === 'Accepted' && c.status === 'False')),
     );
-    t.same(refused, [], 'its routes are accepted and lead somewhere');
-    for (const one of cases) {
+    t.same(refused, [], 'its routes are accepted');
+    for (const one of table.cases) {
       const what = `${one.request.host}${one.request.path} ${JSON.stringify(one.request.headers)} from ${one.from}`;
-      const decision = decide(mesh, one);
-      t.equal(decision === null ? 404 : 200, one.status, what);
-      if (decision === null) continue;
-      const names = decision.clusters.map(({ cluster }) => cluster.split('.', 1)[0]);
-      if (one.backend !== undefined) t.same(names, [one.backend], what);
-      t.same([...wrong(decision.sent, one.sent), ...wrong(decision.answered, one.answered)], [], what);
-      if (Object.keys(weights).length === 0) continue;
-      const shares = decision.clusters.map(({ weight }, i) => [names[i], weight / 100]);
-      t.same(Object.fromEntries(shares), weights, 'the weights of the split');
+      const decision = decide(mesh, one.request, one.from);
+      t.same(faults(one, decision), [], what);
+      if (one.redirect !== undefined) t.same(location(decision.answered), one.redirect, what);
+      if (Object.keys(table.weights).length === 0) continue;
+      const shares = decision.clusters
+        .filter(({ weight }) => weight > 0)
+        .map(({ cluster, weight }) => [cluster.split('.', 1)[0], weight / 100]);
+      t.same(Object.fromEntries(shares), table.weights, 'the weights of the split');
     }
   });
 }
+
+function meshOf(rules: string, port = 80): Mesh {
+  const yaml = `
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { ports: [{ name: http, port: ${port} }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: web }]
+  rules: ${rules}
+`;
+  return compile(worldOf(yaml), DEFAULT_COMPILE_OPTIONS).mesh;
+}
+
+/** HTTPPathModifier.replacePrefixMatch: path asked for, prefix matched, replacement, path sent; then what the table leaves out. */
+const PREFIXES: readonly (readonly [asked: string, prefix: string, replacement: string, sent: string])[] = [
+  ['/foo/bar', '/foo', '/xyz', '/xyz/bar'],
+  ['/foo/bar', '/foo', '/xyz/', '/xyz/bar'],
+  ['/foo/bar', '/foo/', '/xyz', '/xyz/bar'],
+  ['/foo/bar', '/foo/', '/xyz/', '/xyz/bar'],
+  ['/foo', '/foo', '/xyz', '/xyz'],
+  ['/foo/', '/foo', '/xyz', '/xyz/'],
+  ['/foo/bar', '/foo', '', '/bar'],
+  ['/foo/', '/foo', '', '/'],
+  ['/foo', '/foo', '', '/'],
+  ['/foo/', '/foo', '/', '/'],
+  ['/foo', '/foo', '/', '/'],
+  ['/foo//bar', '/foo', '/', '/bar'],
+  ['/foo?a=/foo/', '/foo', '/', '/?a=/foo/'],
+  ['/foo.d/foo.d/x', '/foo.d', '/', '/foo.d/x'],
+  ['/bar', '/', '/xyz', '/xyz/bar'],
+  ['/', '/', '/xyz', '/xyz/'],
+  ['/bar?q', '/', '/', '/bar?q'],
+  ['/foo/bar', '/foo', 'xyz', '/xyz/bar'],
+];
+
+function rule(filter: string, prefix: string): string {
+  return `[{ matches: [{ path: { value: "${prefix}" } }], filters: [${filter}], backendRefs: [{ name: web, port: 80 }] }]`;
+}
+
+t.test('a prefix is replaced segment by segment, in a forward and in a redirect', async (t) => {
+  const results = PREFIXES.map(([asked, prefix, replacement]) => {
+    const path = `{ path: { type: ReplacePrefixMatch, replacePrefixMatch: "${replacement}" } }`;
+    const request = { host: 'web', path: asked, headers: {} };
+    const rewrite = meshOf(rule(`{ type: URLRewrite, urlRewrite: ${path} }`, prefix));
+    const redirect = meshOf(
+      rule(`{ type: RequestRedirect, requestRedirect: ${path} }`, prefix).replace(/, backendRefs.*]/, ' }]'),
+    );
+    const { sent } = decide(rewrite, request, 'shop');
+    return [asked, prefix, replacement, sent.path, decide(redirect, request, 'shop').answered.get('location')];
+  });
+  t.same(
+    results,
+    PREFIXES.map((row) => (row as readonly unknown[]).concat(`http://web${row[3]}`)),
+  );
+});
+
+/** HTTPRequestRedirectFilter.port: filter, port of the Service, host asked for, location. */
+const REDIRECTS: readonly (readonly [filter: string, port: number, host: string, location: string])[] = [
+  ['{}', 8080, 'web:8080', 'http://web:8080/a'],
+  ['{}', 80, 'web', 'http://web/a'],
+  ['{ hostname: other }', 8080, 'web:8080', 'http://other:8080/a'],
+  ['{ scheme: https }', 8080, 'web:8080', 'https://web/a'],
+  ['{ scheme: https }', 80, 'web:80', 'https://web/a'],
+  ['{ scheme: http }', 8080, 'web:8080', 'http://web/a'],
+  ['{ scheme: https, hostname: other }', 8080, 'web:8080', 'https://other/a'],
+  ['{ scheme: https, port: 8443 }', 80, 'web', 'https://web:8443/a'],
+  ['{ port: 443, scheme: https }', 80, 'web', 'https://web/a'],
+  ['{ port: 443 }', 80, 'web', 'http://web:443/a'],
+];
+
+t.test('the port of a redirect follows its scheme, then the port that was asked', async (t) => {
+  const results = REDIRECTS.map(([filter, port, host]) => {
+    const mesh = meshOf(`[{ filters: [{ type: RequestRedirect, requestRedirect: ${filter} }] }]`, port);
+    const { status, answered } = decide(mesh, { host, path: '/a', headers: {} }, 'shop');
+    return [filter, port, host, answered.get('location'), status];
+  });
+  t.same(
+    results,
+    REDIRECTS.map((row) => (row as readonly unknown[]).concat(302)),
+  );
+});
+
+const GRPC = `
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { ports: [{ name: grpc, port: 80 }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: web, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: web }]
+  rules: [{ backendRefs: [{ name: nobody, port: 80 }] }]
+`;
+
+t.test('a gRPC call that leads nowhere ends UNAVAILABLE', async (t) => {
+  const { mesh } = compile(worldOf(GRPC), DEFAULT_COMPILE_OPTIONS);
+  const asked = { host: 'web', path: '/a.B/C', headers: { 'content-type': 'application/grpc' } };
+  const { status, answered } = decide(mesh, asked, 'shop');
+  t.same([status, answered.get('grpc-status')], [200, '14']);
+  t.equal(decide(mesh, { ...asked, headers: {} }, 'shop').status, 503);
+});
+
+t.test('the document says what the tables show', async (t) => {
+  const shown = new Set(FEATURES.flatMap((feature) => feature.tables));
+  t.same(
+    TABLES.map(({ name }) => name).filter((name) => !shown.has(name)),
+    [],
+    'each table shows a feature',
+  );
+  t.same(
+    [...shown].filter((name) => TABLES.every((table) => table.name !== name)),
+    [],
+    'each table named is there',
+  );
+  const document = readFileSync(join(import.meta.dirname, '../../docs/conformance.md'), 'utf8');
+  t.ok(document.includes(report()), 'else put in what `node test/conformance/report.ts` prints');
+});

@@ -43,6 +43,43 @@ spec:
       backendRefs: [{ name: nobody, port: 80 }]
     - matches: [{ path: { type: RegularExpression, value: "/half/[a-z]+" }, method: GET, headers: [{ name: X-A, value: a }], queryParams: [{ name: q, type: RegularExpression, value: "[0-9]+" }] }]
       backendRefs: [{ name: echo, port: 80 }, { name: nobody, port: 80 }]
+    - matches: [{ path: { value: /strip } }]
+      filters: [{ type: URLRewrite, urlRewrite: { hostname: inner.example, path: { type: ReplacePrefixMatch, replacePrefixMatch: / } } }]
+      backendRefs: [{ name: echo, port: 80 }]
+    - matches: [{ path: { value: /prefix } }]
+      filters: [{ type: URLRewrite, urlRewrite: { path: { type: ReplacePrefixMatch, replacePrefixMatch: /new/ } } }]
+      backendRefs: [{ name: echo, port: 80 }]
+    - matches: [{ path: { value: /full } }]
+      filters: [{ type: URLRewrite, urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: /whole } } }]
+      backendRefs: [{ name: echo, port: 80 }]
+    - matches: [{ path: { value: /away } }]
+      filters: [{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 308, path: { type: ReplacePrefixMatch, replacePrefixMatch: / } } }]
+    - matches: [{ path: { value: /there } }]
+      filters: [{ type: RequestRedirect, requestRedirect: { hostname: other.example, port: 8443, path: { type: ReplaceFullPath, replaceFullPath: /here } } }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: calls, namespace: shop }
+spec: { clusterIPs: [10.96.0.12], selector: { app: echo }, ports: [{ name: grpc, port: 90, targetPort: ${port} }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: calls, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: calls }]
+  rules:
+    - matches: [{ method: { service: shop.Echo } }, { method: { type: RegularExpression, method: "Get.*" }, headers: [{ name: x-a, value: a }] }]
+      filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: x-set, value: call }] } }]
+      backendRefs: [{ name: calls, port: 90 }]
+    - matches: [{ method: { service: shop.Nobody, method: Get } }]
+      backendRefs: [{ name: nobody, port: 90 }]
+---
+apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: calls, namespace: shop }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: GRPCRoute, name: calls }]
+  retries: { attempts: 2, retryOn: [], grpc: [cancelled, deadline-exceeded, internal, resource-exhausted, unavailable] }
 ---
 apiVersion: tulle.dev/v1alpha1
 kind: TrafficPolicy
@@ -114,7 +151,14 @@ function atPort(served: Served, port: number): Served {
 
 t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 }, async (t) => {
   const app = createServer((req, res) => {
-    res.end(JSON.stringify({ path: req.url, set: req.headers['x-set'] ?? '', gone: req.headers['x-gone'] ?? '' }));
+    res.end(
+      JSON.stringify({
+        path: req.url,
+        host: req.headers.host,
+        set: req.headers['x-set'] ?? '',
+        gone: req.headers['x-gone'] ?? '',
+      }),
+    );
   }).listen(0, '127.0.0.1');
   await once(app, 'listening');
   t.teardown(() => app.close());
@@ -123,7 +167,7 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     worldOf(manifests((app.address() as AddressInfo).port)),
     DEFAULT_COMPILE_OPTIONS,
   );
-  t.equal(conditions.size, 2);
+  t.equal(conditions.size, 4);
   const client: Client = { namespace: 'shop', workload: null, dialect: 'envoy' };
   const port = await freePort();
   const ads = new DeltaAdsServer({
@@ -153,11 +197,42 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
   };
   t.same(await get('/works/a', 'echo.shop.svc.cluster.local:80', { 'x-gone': 'here' }), [
     200,
-    JSON.stringify({ path: '/works/a', set: '100%', gone: '' }),
+    JSON.stringify({ path: '/works/a', host: 'echo.shop.svc.cluster.local:80', set: '100%', gone: '' }),
   ]);
   t.same((await get('/', 'plain:8000'))[0], 200, 'a Service without route, by its short name');
   t.same((await get('/worksnot', 'echo'))[0], 404, 'a prefix means whole segments');
   t.match(await get('/broken', 'echo.shop'), [500, /Service shop\/nobody does not exist/]);
+  const rewritten = async (path: string): Promise<unknown> => {
+    const { path: sent, host } = JSON.parse((await get(path, 'echo'))[1]) as { path: string; host: string };
+    return `${host}${sent}`;
+  };
+  t.same(await Promise.all(['/strip', '/strip/', '/strip/a?b', '/prefix/a', '/full/a/b?c'].map(rewritten)), [
+    'inner.example/',
+    'inner.example/',
+    'inner.example/a?b',
+    'echo/new/a',
+    'echo/whole?c',
+  ]);
+  const redirected = async (path: string, host: string): Promise<unknown> => {
+    const { statusCode, headers, body } = await request(`http://127.0.0.1:${port}${path}`, { headers: { host } });
+    await body.dump();
+    return [statusCode, headers['location']];
+  };
+  t.same(await redirected('/away/a?b', 'echo:80'), [308, 'https://echo/a?b']);
+  t.same(await redirected('/there', 'echo'), [302, 'http://other.example:8443/here']);
+  const call = { 'content-type': 'application/grpc' };
+  const grpcStatus = async (path: string): Promise<unknown> => {
+    const { headers, body } = await request(`http://127.0.0.1:${port}${path}`, {
+      headers: { ...call, host: 'calls:90' },
+    });
+    await body.dump();
+    return headers['grpc-status'];
+  };
+  t.same(
+    [await grpcStatus('/shop.Nobody/Get'), await grpcStatus('/shop.Unknown/Get')],
+    ['14', '12'],
+    'a call that leads nowhere is UNAVAILABLE, one that no rule knows UNIMPLEMENTED',
+  );
   const half = new Set<number>();
   for (let i = 0; i < 40; i++) half.add((await get('/half/way?q=1', 'echo', { 'x-a': 'a' }))[0]);
   t.same(

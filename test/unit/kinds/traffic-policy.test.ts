@@ -145,8 +145,9 @@ t.test('what is not given is null, and what is in force is not listed', async (t
   });
 });
 
+const retries = (given: unknown) => reading(parseTrafficPolicy, policy({ targetRefs: [target], retries: given }));
+
 t.test('on is a second spelling of retryOn, and who wrote it unquoted for YAML 1.1 is told', async (t) => {
-  const retries = (given: unknown) => reading(parseTrafficPolicy, policy({ targetRefs: [target], retries: given }));
   const second = retries({ on: ['reset'] });
   t.same([second.lines, second.object?.spec.retries?.retryOn], [[], ['reset']]);
   t.same(retries({ on: ['reset'], retryOn: ['reset'] }).lines, [
