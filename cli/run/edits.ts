@@ -1,6 +1,7 @@
 /**
  * What changed between two Worlds, in the words of someone who watches the mesh: splits, replicas, timeouts. Pure.
  */
+import type { GrpcRoute } from '../../control-plane/kinds/grpc-route.ts';
 import type { HttpRoute } from '../../control-plane/kinds/http-route.ts';
 import type { KubeObject } from '../../control-plane/kinds/meta.ts';
 import type { World } from '../../control-plane/sources/world.ts';
@@ -10,6 +11,8 @@ import { revisionOf } from './replica-plan.ts';
 export function describeEdits(before: World, after: World): readonly string[] {
   return [
     ...compareMaps(before.httpRoutes, after.httpRoutes, describeRoute),
+    ...compareMaps(before.grpcRoutes, after.grpcRoutes, describeRoute),
+    ...compareMaps(before.referenceGrants, after.referenceGrants, (a, b) => describeFields(b, a.spec, b.spec)),
     ...compareMaps(before.trafficPolicies, after.trafficPolicies, (a, b) => describeFields(b, a.spec, b.spec)),
     ...compareMaps(before.deployments, after.deployments, (a, b) => [
       ...(a.spec.replicas === b.spec.replicas
@@ -38,7 +41,7 @@ function compareMaps<T extends KubeObject>(
 }
 
 /** A change of weights is said as the split that it makes; anything else by its fields. */
-function describeRoute(before: HttpRoute, after: HttpRoute): readonly string[] {
+function describeRoute(before: HttpRoute | GrpcRoute, after: HttpRoute | GrpcRoute): readonly string[] {
   const lines = after.spec.rules.flatMap((rule, i) => {
     const old = before.spec.rules[i];
     if (old === undefined || split(rule) === split(old)) return [];
@@ -49,7 +52,7 @@ function describeRoute(before: HttpRoute, after: HttpRoute): readonly string[] {
 }
 
 /** Shares in percent: `80/20`. */
-function split(rule: HttpRoute['spec']['rules'][number]): string {
+function split(rule: (HttpRoute | GrpcRoute)['spec']['rules'][number]): string {
   const total = rule.backendRefs.reduce((sum, b) => sum + b.weight, 0);
   return rule.backendRefs.map((b) => (total === 0 ? 0 : Math.round((100 * b.weight) / total))).join('/');
 }

@@ -2,7 +2,7 @@
  * Mesh tables of the Gateway API conformance suite, from manifest to decision, and what the specification says besides in tables of its own.
  * What the suite expects of a backend's answer is asked of the route that was found.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../../control-plane/compile/compile.ts';
@@ -182,6 +182,12 @@ t.test('the document says what the tables show', async (t) => {
     [...shown].filter((name) => TABLES.every((table) => table.name !== name)),
     [],
     'each table named is there',
+  );
+  const named = FEATURES.flatMap(({ note }) => [...note.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path));
+  t.same(
+    named.filter((path) => !existsSync(join(import.meta.dirname, '../..', path))),
+    [],
+    'each test named is there',
   );
   const document = readFileSync(join(import.meta.dirname, '../../docs/conformance.md'), 'utf8');
   t.ok(document.includes(report()), 'else put in what `node test/conformance/report.ts` prints');

@@ -101,8 +101,28 @@ spec:
 `;
 }
 
+function randomGrpcRoute(random: Random, name: string, namespace: string): string {
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: ${name}, namespace: ${namespace} }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: ${pick(random, NAMES)}, namespace: ${pick(random, NAMESPACES)} }]
+  rules: [{ matches: [{ method: { service: ${pick(random, NAMES)} } }], backendRefs: [{ name: ${pick(random, NAMES)}, namespace: ${pick(random, NAMESPACES)}, port: 80 }] }]
+`;
+}
+
+function randomGrant(random: Random, name: string, namespace: string): string {
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: { from: [{ group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: ${pick(random, NAMESPACES)} }], to: [{ group: "", kind: Service }] }
+`;
+}
+
 const FAST = [randomPod, randomPod, randomSlice];
-const ALL = [...FAST, randomService, randomRoute, randomPolicy];
+const ALL = [...FAST, randomService, randomRoute, randomGrpcRoute, randomGrant, randomPolicy];
 
 function randomEvents(random: Random, kinds: typeof ALL): ObjectEvent[] {
   return Array.from({ length: 1 + Math.floor(random() * 3) }, (): ObjectEvent => {
@@ -192,4 +212,45 @@ t.test('a name leads where the DNS of the namespace would', async (t) => {
     unknown.map((name) => found(name)),
     unknown.map(() => null),
   );
+});
+
+const GRANTED = `
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: web }
+spec: { ports: [{ name: http, port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: api, namespace: shop }
+spec: { ports: [{ name: http, port: 80 }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web, namespace: web }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: web }]
+  rules: [{ backendRefs: [{ name: api, namespace: shop, port: 80 }] }]
+`;
+const GRANT = `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: { name: web, namespace: shop }
+spec: { from: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: web }], to: [{ group: "", kind: Service }] }
+`;
+
+t.test('a reference across namespaces follows its grant, when that comes and when it goes', async (t) => {
+  const resolved = ({ mesh, conditions }: Compiled): unknown => [
+    conditions.get('HTTPRoute web/web')?.parents[0]?.conditions.find(({ type }) => type === 'ResolvedRefs')?.reason,
+    mesh.services.get('web/web')?.ports[0]?.routes[0]?.action.kind,
+  ];
+  const without = compile(worldOf(GRANTED), DEFAULT_COMPILE_OPTIONS);
+  const granted = compile(worldOf(GRANTED + GRANT), DEFAULT_COMPILE_OPTIONS, without);
+  const revoked = compile(worldOf(GRANTED), DEFAULT_COMPILE_OPTIONS, granted);
+  t.same([without, granted, revoked].map(resolved), [
+    ['RefNotPermitted', 'unavailable'],
+    ['ResolvedRefs', 'forward'],
+    ['RefNotPermitted', 'unavailable'],
+  ]);
 });
