@@ -81,6 +81,12 @@ export function inboundCluster(port: number): string {
   return `${INBOUND_LISTENER}|${port}`;
 }
 
+/**
+ * What a sidecar offers and accepts in ALPN. Every handshake of the mesh offers `mesh`, alone for opaque bytes: so a port that takes both
+ * can tell a peer's handshake from one of the applications' own.
+ */
+export const ALPN = { h2: 'h2', http1: 'http/1.1', mesh: 'tulle' } as const;
+
 /** Name and port of a destination; null when it is no `name:port`. IPv6 addresses lose their brackets. */
 export function parseDestination(name: string): { readonly host: string; readonly port: number } | null {
   const colon = name.lastIndexOf(':');

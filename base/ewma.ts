@@ -6,6 +6,8 @@ export class PeakEwma {
   readonly #decayMs: number;
   #costMs: number;
   #stampMs: number;
+  #penaltyMs = 0;
+  #penaltyEndMs = 0;
 
   /** @param initialMs the cost before any sample, in milliseconds. @param decayMs time for an old sample to lose 63 % of its weight. */
   constructor(initialMs: number, decayMs: number, nowMs: number) {
@@ -25,6 +27,15 @@ export class PeakEwma {
     this.#costMs = this.#costMs * weight + sampleMs * (1 - weight);
   }
 
+  /**
+   * A failure: until `endMs` the estimate is at least `costMs`, or the endpoint that refuses at once would look like the fastest.
+   * Apart from the average, which would remember it for many times the decay and starve the endpoint long after it is well.
+   */
+  penalize(costMs: number, endMs: number): void {
+    this.#penaltyMs = costMs;
+    this.#penaltyEndMs = endMs;
+  }
+
   /** The cost at the last sample, in milliseconds. */
   get peekMs(): number {
     return this.#costMs;
@@ -32,6 +43,7 @@ export class PeakEwma {
 
   /** The present estimate in milliseconds; without samples it decays towards zero, so that a punished endpoint is tried again. */
   estimateMs(nowMs: number): number {
+    if (nowMs < this.#penaltyEndMs) return Math.max(this.#penaltyMs, this.#costMs);
     const elapsed = Math.max(0, nowMs - this.#stampMs);
     return elapsed === 0 ? this.#costMs : this.#costMs * Math.exp(-elapsed / this.#decayMs);
   }

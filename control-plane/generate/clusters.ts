@@ -11,10 +11,11 @@ import {
 import { LeastRequest } from '#api/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts';
 import { Random } from '#api/generated/envoy/extensions/load_balancing_policies/random/v3/random.ts';
 import { RoundRobin } from '#api/generated/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.ts';
+import { HttpProtocolOptions } from '#api/generated/envoy/extensions/upstreams/http/v3/http.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { PeakEwma } from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION, inboundCluster, METADATA, PASSTHROUGH_CLUSTER, TLS_MODE_FIELD, TLS_MODE_MTLS } from '#api/names.ts';
-import type { Endpoint, MeshService, ServicePort } from '../model/mesh.ts';
+import type { AppProtocol, Endpoint, MeshService, ServicePort } from '../model/mesh.ts';
 import { DEFAULT_BACKEND_POLICY, type BackendPolicy, type Balancer } from '../model/policy.ts';
 import type { Dialect } from './client.ts';
 import { ADS, duration, pack, retryBudget, serviceRef, socketAddress } from './messages.ts';
@@ -30,7 +31,20 @@ export function serviceCluster(
   const cluster = edsCluster(name, port.policy, endpoints, service.host, dialect);
   const metadata = { [METADATA.service]: serviceRef(service.namespace, service.name, port.port) };
   Object.assign(cluster.metadata?.typedFilterMetadata ?? {}, metadata);
-  return cluster;
+  return { ...cluster, typedExtensionProtocolOptions: httpVersion(port.protocol) };
+}
+
+const HTTP2_ONLY = pack(EXTENSION.httpProtocolOptions, HttpProtocolOptions, {
+  upstreamProtocolOptions: {
+    $case: 'explicitHttpConfig',
+    value: { protocolConfig: { $case: 'http2ProtocolOptions', value: {} } },
+  },
+});
+
+/** HTTP/2 is spoken only to ports that declare it: nothing else says that a server understands it without being asked. */
+function httpVersion(protocol: AppProtocol): Cluster['typedExtensionProtocolOptions'] {
+  if (protocol !== 'http2' && protocol !== 'grpc') return {};
+  return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2_ONLY };
 }
 
 /** To exactly one pod, at one of its addresses. */
@@ -109,13 +123,14 @@ function balancing(balancer: Balancer, dialect: Dialect): Pick<Cluster, 'lbPolic
 }
 
 /** From a sidecar to the application beside it. A sidecar may have been told another address for it by its settings. */
-export function applicationCluster(address: string, port: number): Cluster {
+export function applicationCluster(address: string, port: number, protocol: AppProtocol): Cluster {
   const name = inboundCluster(port);
   return Cluster.fromPartial({
     name,
     clusterDiscoveryType: { $case: 'type', value: Discovery.STATIC },
     connectTimeout: duration(DEFAULT_BACKEND_POLICY.connectTimeoutMs),
     lbPolicy: LbPolicy.ROUND_ROBIN,
+    typedExtensionProtocolOptions: httpVersion(protocol),
     loadAssignment: {
       clusterName: name,
       endpoints: [

@@ -90,7 +90,7 @@ function planApplication(workload: Workload | undefined, name: string): Plan | n
   return {
     parts: [workload],
     variant: name,
-    encode: () => Cluster.encode(applicationCluster(address, inbound.port)).finish(),
+    encode: () => Cluster.encode(applicationCluster(address, inbound.port, inbound.protocol)).finish(),
   };
 }
 

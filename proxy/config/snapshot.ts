@@ -211,6 +211,8 @@ export interface ClusterConfig {
   readonly peerIdentities: readonly string[];
   readonly limits: { readonly connections: number; readonly pendingRequests: number; readonly requests: number };
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
+  /** Plaintext endpoints speak HTTP/2 with prior knowledge. Between sidecars it is HTTP/2 in any case. */
+  readonly http2: boolean;
   readonly service: ServiceRef | null;
 }
 

@@ -29,6 +29,8 @@ type Phase = 'parked' | 'endpoint' | 'stream' | 'backoff' | 'open' | 'done';
 /** RFC 9110 10.1.1: how long the proxy lets a client wait for `100 Continue` before it sends one itself. */
 const CONTINUE_AFTER_MS = 1000;
 const FAILURE_COST_MS = 1000;
+/** So long an endpoint that failed is avoided while there are others; then one request in a while finds out whether it is back. */
+const FAILURE_MEMORY_MS = 1000;
 const NO_ENDPOINTS: readonly UpstreamEndpoint[] = [];
 
 export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink, EndpointWaiter {
@@ -70,7 +72,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     const choice = chooseCluster(route, this.#context.random);
     if (choice === null) return this.fail('unavailable-destination', 'every backend of the route has weight 0');
     const cluster = clusters.get(choice.cluster);
-    if (cluster === undefined) return this.fail('no-cluster', `cluster ${choice.cluster} is not known`);
+    if (cluster === undefined)
+      return this.fail(action.missingCluster ?? 'no-cluster', `cluster ${choice.cluster} is not known`);
     this.#choice = choice;
     this.#admit(cluster, route, action);
   }
@@ -173,9 +176,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   onUpstreamFailure(kind: FailureKind, sent: Failure['sent'], detail: string): void {
     if (this.#phase === 'done') return;
     this.#stream = null;
-    const now = this.#context.clock.now();
-    // A failure costs an endpoint as much as a slow answer, or the one that refuses at once would look like the fastest.
-    this.exchange.endpoint?.latency.observe(FAILURE_COST_MS, now);
+    this.exchange.endpoint?.latency.penalize(FAILURE_COST_MS, this.#context.clock.now() + FAILURE_MEMORY_MS);
     if (this.#retry({ kind: 'failure', failure: { kind, side: 'upstream', sent, detail } })) return;
     this.fail(kind, detail, 'upstream', sent);
   }

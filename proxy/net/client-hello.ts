@@ -2,6 +2,7 @@
  * What a TLS client says in the clear before its handshake: the name it asks for and the protocols it offers (RFC 8446 4.1.2).
  * Pure: knows no socket, ends no TLS, and believes nothing it reads. The text is the client's; escape it where it is shown.
  */
+import { ALPN } from '#api/names.ts';
 
 export interface ClientHello {
   /** SNI (RFC 6066 section 3) in lower case; empty when there is none. */
@@ -14,7 +15,7 @@ export interface ClientHello {
 export type HelloRead = ClientHello | 'more' | null;
 
 /** What every sidecar offers beside the protocol that it wants to speak; nobody else does. */
-export const MESH_ALPN = 'tulle';
+export const MESH_ALPN = ALPN.mesh;
 
 /** Bytes on the wire. Hybrid key shares make 2 KiB of a hello; resumption and padding as much again. */
 export const MAX_HELLO_BYTES = 16_384;

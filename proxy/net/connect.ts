@@ -3,6 +3,7 @@
  * Knows no pool and no request.
  */
 import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net';
+import { ALPN } from '#api/names.ts';
 import type { MeshTls } from './tls.ts';
 
 /** Where to, and how. */
@@ -17,6 +18,11 @@ export interface Target {
 
 export type ConnectFailure = 'connect-failure' | 'tls-failure';
 
+/** ALPN of requests between sidecars: HTTP/2, whatever the application speaks (design D5). */
+export const HTTP_PROTOCOLS: readonly string[] = [ALPN.h2, ALPN.mesh];
+/** ALPN of opaque bytes between sidecars. */
+export const OPAQUE_PROTOCOLS: readonly string[] = [ALPN.mesh];
+
 /** Gets the bytes of a read; they are valid only during the call. */
 export type OnData = (chunk: Buffer) => void;
 
@@ -26,6 +32,9 @@ export interface OpenedSocket {
   readonly ready: 'connect' | 'secureConnect';
 }
 
+/** Opens a connection whose bytes go to `onData`. */
+export type OpenSocket = (onData: OnData) => OpenedSocket;
+
 /**
  * One buffer for all reads of all connections: a read is used up before the next one begins.
  * (A buffer for each read, as streams do it, costs 64 KiB of allocation a time.)
@@ -34,16 +43,22 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 
 /**
  * The socket under way. With `onData` it hands out its bytes there instead of as `data` events.
+ * @param protocols what mutual TLS offers in ALPN
  * Null: mutual TLS is wanted and there is no identity yet.
  */
-export function openSocket(target: Target, tls: MeshTls, onData?: OnData): OpenedSocket | null {
+export function openSocket(
+  target: Target,
+  tls: MeshTls,
+  protocols: readonly string[],
+  onData?: OnData,
+): OpenedSocket | null {
   const { address, port } = target;
   const onread = onData === undefined ? undefined : readInto(onData);
   if (!target.mtls) {
     const options: NetConnectOpts = { host: address, port, noDelay: true, allowHalfOpen: true };
     return { socket: connect(onread === undefined ? options : { ...options, onread }), ready: 'connect' };
   }
-  const socket = tls.connect(address, port, target.serverName, target.identities, onread);
+  const socket = tls.connect(address, port, target.serverName, target.identities, protocols, onread);
   return socket === null ? null : { socket, ready: 'secureConnect' };
 }
 

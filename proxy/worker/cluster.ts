@@ -11,10 +11,13 @@ import type { Picker } from '../exchange/destination.ts';
 import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
 import type { EndpointMeters, EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
 import { RetryBudget } from '../forwarding/retry-budget.ts';
-import type { Target } from '../net/connect.ts';
+import { HTTP_PROTOCOLS, openSocket, type OnData, type OpenedSocket, type Target } from '../net/connect.ts';
 import type { MeshTls } from '../net/tls.ts';
 import type { H1ClientOptions } from '../upstream/h1-client.ts';
-import { Pool, type ClusterCounts, type PoolMeters } from '../upstream/pool.ts';
+import { H1Pool } from '../upstream/h1-pool.ts';
+import { DEFAULT_H2_CLIENT_TUNING } from '../upstream/h2-client.ts';
+import { H2Pool } from '../upstream/h2-pool.ts';
+import type { ClusterCounts, EndpointPool, PoolMeters } from '../upstream/pool.ts';
 
 /** What a cluster needs from the worker. */
 export interface ClusterEnv {
@@ -38,9 +41,9 @@ export class Endpoint implements UpstreamEndpoint {
   readonly latency: PeakEwma;
   readonly meters: EndpointMeters;
   readonly target: Target;
-  readonly pool: Pool;
+  readonly pool: EndpointPool;
 
-  constructor(config: EndpointConfig, target: Target, latency: PeakEwma, meters: EndpointMeters, pool: Pool) {
+  constructor(config: EndpointConfig, target: Target, latency: PeakEwma, meters: EndpointMeters, pool: EndpointPool) {
     this.config = config;
     this.target = target;
     this.latency = latency;
@@ -56,6 +59,9 @@ export class Endpoint implements UpstreamEndpoint {
     this.pool.cancel(sink);
   }
 }
+
+/** A gRPC server ends connections that ping it often; one beside us dies with its connections anyway. */
+const APPLICATION_TUNING = { ...DEFAULT_H2_CLIENT_TUNING, keepAliveIntervalMs: 0 };
 
 /** Endpoints with the same key are the same place, reached the same way. */
 function endpointKey(endpoint: EndpointConfig): string {
@@ -191,6 +197,21 @@ export class Cluster implements UpstreamCluster {
     for (const waiter of waiting) waiter.onEndpoints();
   }
 
+  /** HTTP/2 between sidecars and where the application speaks it; else HTTP/1.1. */
+  #createPool(target: Target, isApplication: boolean): EndpointPool {
+    const { tls } = this.#env;
+    const open = (onData: OnData): OpenedSocket => {
+      const opened = openSocket(target, tls, HTTP_PROTOCOLS, onData);
+      if (opened === null) throw new Error('a pool opens connections only when the identity is there');
+      return opened;
+    };
+    const options = this.#env.clientOptions(this.config, isApplication);
+    if (!target.mtls && !this.config.http2) return new H1Pool(open, options, this.#counts, this.#poolMeters);
+    const canOpen = (): boolean => !target.mtls || tls.isReady;
+    const tuning = isApplication ? APPLICATION_TUNING : DEFAULT_H2_CLIENT_TUNING;
+    return new H2Pool(open, canOpen, { ...options, tuning }, this.#counts, this.#poolMeters);
+  }
+
   #createEndpoint(config: EndpointConfig): Endpoint {
     const env = this.#env;
     const { name } = this.config;
@@ -202,13 +223,7 @@ export class Cluster implements UpstreamCluster {
       serverName: name.slice(0, name.lastIndexOf(':')),
       identities: config.identity === '' ? this.config.peerIdentities : [config.identity],
     };
-    const pool = new Pool(
-      target,
-      env.tls,
-      env.clientOptions(this.config, isApplication),
-      this.#counts,
-      this.#poolMeters,
-    );
+    const pool = this.#createPool(target, isApplication);
     const { defaultRttMs, decayMs } = ewmaOf(this.config);
     const latency = new PeakEwma(defaultRttMs, decayMs, env.clock.now());
     return new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);

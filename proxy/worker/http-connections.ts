@@ -5,8 +5,11 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import type { TimerWheel } from '#base/timer-wheel.ts';
-import { H1Server, type H1ServerOptions } from '../downstream/h1-server.ts';
+import { H1Server } from '../downstream/h1-server.ts';
+import { DEFAULT_H2_SERVER_TUNING, H2Server } from '../downstream/h2-server.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
+import type { Failure } from '../exchange/failure.ts';
+import type { DownstreamStream } from '../exchange/stream.ts';
 import type { ForwardContext } from '../forwarding/context.ts';
 import { Forwarding } from '../forwarding/forward.ts';
 import type { HeadLimits, RequestHead } from '../http/message.ts';
@@ -27,7 +30,7 @@ export type RouteRequest = (forwarding: Forwarding, head: RequestHead) => void;
 
 export class HttpConnections {
   readonly #env: HttpConnectionsEnv;
-  readonly #open = new Set<H1Server>();
+  readonly #open = new Set<H1Server | H2Server>();
   #draining = false;
 
   constructor(env: HttpConnectionsEnv) {
@@ -38,27 +41,35 @@ export class HttpConnections {
     return this.#open.size;
   }
 
-  serve(socket: Socket, peer: DownstreamPeer, route: RouteRequest): void {
+  /** @param version of HTTP, as ALPN or the first bytes said */
+  serve(socket: Socket, version: 1 | 2, peer: DownstreamPeer, route: RouteRequest): void {
     const env = this.#env;
     const { direction } = env.context;
     const security = peer.identity === '' ? 'none' : 'mutual_tls';
     const gauge = env.meters.connections.with(direction, security);
     gauge.inc();
     env.meters.connectionsOpened.with(direction, security).inc();
-    const options: H1ServerOptions = {
+    const options = {
       clock: env.clock,
       wheel: env.wheel,
       limits: env.limits,
       headTimeoutMs: env.headTimeoutMs,
       idleTimeoutMs: env.idleTimeoutMs,
-      onRequest: (connection, head) => this.#onRequest(connection, peer, head, route),
-      onRefused: (failure) => env.meters.refused.with(direction, failure.kind).inc(),
-      onClose: (connection) => {
+      onRequest: (stream: DownstreamStream, head: RequestHead) => this.#onRequest(stream, peer, head, route),
+      onRefused: (failure: Failure) => env.meters.refused.with(direction, failure.kind).inc(),
+      onClose: (connection: H1Server | H2Server) => {
         gauge.add(-1);
         this.#open.delete(connection);
       },
     };
-    const connection = new H1Server(socket, options);
+    const connection =
+      version === 1
+        ? new H1Server(socket, options)
+        : new H2Server(socket, {
+            ...options,
+            tuning: DEFAULT_H2_SERVER_TUNING,
+            onAbuse: (reason) => env.meters.abuse.with('downstream', reason).inc(),
+          });
     this.#open.add(connection);
     if (this.#draining) connection.drain();
   }
@@ -73,9 +84,9 @@ export class HttpConnections {
     for (const connection of this.#open) connection.destroy();
   }
 
-  #onRequest(connection: H1Server, peer: DownstreamPeer, head: RequestHead, route: RouteRequest): Forwarding {
-    const forwarding = new Forwarding(this.#env.context, connection, peer, head);
-    if (this.#draining) connection.closeAfter();
+  #onRequest(stream: DownstreamStream, peer: DownstreamPeer, head: RequestHead, route: RouteRequest): Forwarding {
+    const forwarding = new Forwarding(this.#env.context, stream, peer, head);
+    if (this.#draining) stream.closeAfter();
     const { maxBodyBytes } = this.#env.context;
     if (head.method === 'CONNECT') forwarding.fail('connect-not-supported', 'CONNECT is not supported');
     else if (maxBodyBytes > 0 && head.body.kind === 'length' && head.body.length > maxBodyBytes) {

@@ -3,25 +3,31 @@
  * and what is inside goes to the application. Knows no peer's policy beyond what the `inbound` listener says.
  */
 import type { Socket } from 'node:net';
-import { INBOUND_LISTENER } from '#api/names.ts';
+import type { TLSSocket } from 'node:tls';
+import { ALPN, INBOUND_LISTENER, PASSTHROUGH_CLUSTER } from '#api/names.ts';
 import type { FilterChainConfig, HttpNetworkConfig } from '../config/snapshot.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
 import { clientCertOf } from '../filters/identity.ts';
+import { isMeshHello } from '../net/client-hello.ts';
 import { Listener } from '../net/listener.ts';
 import { originalDestination } from '../net/original-dst.ts';
 import { resetSocket } from '../net/reset.ts';
 import type { Acceptor } from '../net/tls.ts';
 import type { StackParts } from './parts.ts';
 import { sniff } from './sniff.ts';
-import { forwardTcp, passThrough } from './tcp.ts';
+import { connectAddress, connectTcp, passThrough, type TcpUpstream, type TcpUpstreamEvents } from './tcp.ts';
+import { detectProtocol, type Detected } from './undeclared.ts';
 
 /**
- * A plaintext client of a server-first protocol says nothing: after this long it is let through as plaintext where that is allowed.
- * Peers with a sidecar are not concerned, they begin with a TLS handshake.
+ * Where plaintext is allowed, a server that speaks first is heard only after this time: by then a peer with a sidecar, whose handshake
+ * comes with its first packet, has begun it. One that is later yet fails its handshake and tries again.
  */
-const SILENT_MS = 200;
+const HOLD_MS = 100;
+/** On a port that is declared as HTTP, until first bytes that could still become a handshake are taken for plaintext. */
 const DETECT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
+
+type NetworkConfig = FilterChainConfig['network'];
 
 /** The chains for one port of the application. */
 interface PortChains {
@@ -63,7 +69,8 @@ export class Inbound {
       this.#listeners.delete(port);
     }
     for (const port of ports.keys()) {
-      if (this.#listeners.has(port)) continue;
+      // The chain for all other ports has none to listen on.
+      if (port === 0 || this.#listeners.has(port)) continue;
       for (const address of settings.podAddresses) {
         const problem = await this.#listen(address, port, port, (socket) => this.#accept(socket, port));
         if (problem !== null) log.error(problem);
@@ -131,10 +138,22 @@ export class Inbound {
       chains.acceptor?.accept(socket);
       return;
     }
-    const silentMs = chains.raw.network.kind === 'tcp' ? SILENT_MS : DETECT_MS;
-    sniff(socket, this.#parts.clock, silentMs, (what, early) => {
-      if (what === 'tls' && chains.acceptor !== null) chains.acceptor.accept(socket);
-      else this.#serve(socket, port, '', early);
+    const { network } = chains.raw;
+    if (network.kind === 'http' && network.fallbackCluster === '') {
+      sniff(socket, this.#parts.clock, { silentMs: DETECT_MS, undecidedMs: DETECT_MS }, ({ what }) => {
+        if (what === 'tls' && chains.acceptor !== null) chains.acceptor.accept(socket);
+        else this.#serveHttp(socket, what === 'http2' ? 2 : 1, port, '', network);
+      });
+    } else this.#detectPlaintext(socket, port, network, chains.acceptor);
+  }
+
+  /** Not only sidecars speak TLS: what is not a handshake with us is the application's. */
+  #detectPlaintext(socket: Socket, port: number, network: NetworkConfig, acceptor: Acceptor | null): void {
+    this.#detect(socket, port, network, acceptor === null ? 0 : HOLD_MS, (detected) => {
+      if (acceptor !== null && detected.hello !== null && isMeshHello(detected.hello)) {
+        detected.leave();
+        acceptor.accept(socket);
+      } else this.#serveDetected(socket, port, '', network, detected);
     });
   }
 
@@ -151,40 +170,91 @@ export class Inbound {
 
   #createAcceptor(port: number): Acceptor {
     return this.#parts.tls.acceptor({
-      onSecure: (socket, identity) => this.#serve(socket, port, identity, null),
+      onSecure: (socket, identity) => this.#serveSecure(socket, port, identity),
       onRefused: (reason) => this.#parts.meters.handshakesRefused.with(reason).inc(),
     });
   }
 
   // --- from connection to application ----------------------------------------------------------------------------
 
-  #serve(socket: Socket, port: number, identity: string, early: Buffer | null): void {
+  #chainOf(port: number, identity: string): FilterChainConfig | null {
     const chains = this.#ports.get(port) ?? this.#ports.get(0);
-    const chain = identity === '' ? chains?.raw : chains?.tls;
-    if (chain === null || chain === undefined) {
-      this.#parts.meters.refused.with('inbound', 'plaintext').inc();
-      resetSocket(socket);
-      return;
-    }
-    const { network } = chain;
-    if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster, early);
-    else if (network.fallbackCluster === '') this.#serveHttp(socket, port, identity, network);
+    return (identity === '' ? chains?.raw : chains?.tls) ?? null;
+  }
+
+  /** A peer's handshake has said what comes: requests over HTTP/2, or the application's bytes as they are. */
+  #serveSecure(socket: TLSSocket, port: number, identity: string): void {
+    const network = this.#chainOf(port, identity)?.network;
+    if (socket.alpnProtocol !== ALPN.h2) this.#serve(socket, port, identity);
+    else if (network?.kind === 'http') this.#serveHttp(socket, 2, port, identity, network);
     else {
-      sniff(socket, this.#parts.clock, SILENT_MS, (what, late) => {
-        this.#parts.meters.detections.with('inbound', String(port), what).inc();
-        if (what === 'http1') this.#serveHttp(socket, port, identity, network);
-        else this.#serveTcp(socket, network.fallbackCluster, late);
-      });
+      // The two sides disagree on the protocol of the port, as for a moment after a change: frames must not reach the application.
+      this.#parts.meters.refused.with('inbound', 'protocol').inc();
+      resetSocket(socket);
     }
   }
 
-  #serveTcp(socket: Socket, clusterName: string, early: Buffer | null): void {
-    const cluster = this.#parts.runtime.cluster(clusterName);
-    if (cluster === undefined) resetSocket(socket);
-    else forwardTcp(socket, cluster, this.#parts.tcp, early);
+  #serve(socket: Socket, port: number, identity: string): void {
+    const network = this.#chainOf(port, identity)?.network;
+    if (network === undefined) this.#refusePlaintext(socket);
+    else if (network.kind === 'tcp') this.#connect(port, network, null)?.join(socket, null);
+    else if (network.fallbackCluster === '') this.#serveHttp(socket, 1, port, identity, network);
+    else {
+      this.#detect(socket, port, network, 0, (detected) =>
+        this.#serveDetected(socket, port, identity, network, detected),
+      );
+    }
   }
 
-  #serveHttp(socket: Socket, port: number, identity: string, first: HttpNetworkConfig): void {
+  #refusePlaintext(socket: Socket): void {
+    this.#parts.meters.refused.with('inbound', 'plaintext').inc();
+    resetSocket(socket);
+  }
+
+  #detect(
+    socket: Socket,
+    port: number,
+    network: NetworkConfig,
+    holdMs: number,
+    then: (detected: Detected) => void,
+  ): void {
+    const connect = (events: TcpUpstreamEvents | null): TcpUpstream | null => this.#connect(port, network, events);
+    detectProtocol(socket, { clock: this.#parts.clock, connect, holdMs }, then);
+  }
+
+  #serveDetected(
+    socket: Socket,
+    port: number,
+    identity: string,
+    network: NetworkConfig,
+    { what, hello, pass, leave }: Detected,
+  ): void {
+    const { meters, log } = this.#parts;
+    if (network.kind === 'http') meters.detections.with('inbound', String(port), what).inc();
+    if (hello !== null) log.debug('TLS of the application', { port, serverName: hello.serverName });
+    // A mode that turned STRICT while the client was silent.
+    if (this.#chainOf(port, identity) === null) {
+      leave();
+      this.#refusePlaintext(socket);
+    } else if (network.kind === 'http' && what === 'http1') {
+      leave();
+      this.#serveHttp(socket, 1, port, identity, network);
+    } else pass();
+  }
+
+  /** To the application; null when the listener names a cluster that is not there. */
+  #connect(port: number, network: NetworkConfig, events: TcpUpstreamEvents | null): TcpUpstream | null {
+    const { runtime, settings, tcp } = this.#parts;
+    const name = network.kind === 'tcp' ? network.cluster : network.fallbackCluster;
+    const address = settings.appAddress ?? settings.podAddresses[0];
+    if (name === PASSTHROUGH_CLUSTER && address !== undefined) {
+      return connectAddress(address, port, CONNECT_TIMEOUT_MS, tcp, events);
+    }
+    const cluster = runtime.cluster(name);
+    return cluster === undefined ? null : connectTcp(cluster, tcp, events);
+  }
+
+  #serveHttp(socket: Socket, version: 1 | 2, port: number, identity: string, first: HttpNetworkConfig): void {
     const address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
     const peer: DownstreamPeer = {
       direction: 'inbound',
@@ -192,7 +262,7 @@ export class Inbound {
       identity,
       clientCert: clientCertOf(identity, this.#parts.ownIdentity()),
     };
-    this.#parts.http.serve(socket, peer, (forwarding) => {
+    this.#parts.http.serve(socket, version, peer, (forwarding) => {
       const { runtime } = this.#parts;
       const chains = this.#ports.get(port) ?? this.#ports.get(0);
       const network = (identity === '' ? chains?.raw : chains?.tls)?.network ?? first;

@@ -59,6 +59,7 @@ export class Meters {
   readonly connectFailures: MetricFamily<Counter>;
   readonly handshakesRefused: MetricFamily<Counter>;
   readonly detections: MetricFamily<Counter>;
+  readonly abuse: MetricFamily<Counter>;
   readonly tcpBytes: MetricFamily<Counter>;
 
   constructor(registry: MetricRegistry) {
@@ -117,6 +118,11 @@ export class Meters {
       'What undeclared ports turned out to speak.',
       ['direction', 'port', 'protocol'],
     );
+    this.abuse = registry.counter(
+      'tulle_http2_abuse_total',
+      'HTTP/2 connections ended because the other side cost too much.',
+      ['side', 'reason'],
+    );
     this.tcpBytes = registry.counter('tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']);
   }
 
@@ -135,6 +141,7 @@ export class Meters {
       },
       connectionClosed: () => open.add(-1),
       connectFailed: (kind) => this.connectFailures.with(cluster, kind).inc(),
+      abused: (reason) => this.abuse.with('upstream', reason).inc(),
     };
   }
 }

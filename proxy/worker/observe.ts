@@ -47,6 +47,8 @@ export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers
   if (env.writeAccess !== null) env.writeAccess(accessLine(exchange, flag, durationMs, env.clock.wall()));
 }
 
+const PROTOCOLS = { 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2' } as const;
+
 function accessLine(exchange: Exchange, flag: string, durationMs: number, nowWallMs: number): string {
   const { request, peer, endpoint, cluster, failure } = exchange;
   return formatAccess({
@@ -55,7 +57,7 @@ function accessLine(exchange: Exchange, flag: string, durationMs: number, nowWal
     method: request.method,
     path: request.path,
     authority: request.authority,
-    protocol: request.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1',
+    protocol: PROTOCOLS[request.version],
     responseCode: exchange.status,
     responseFlags: flag === '' ? '-' : flag,
     reason: failure === null ? '' : failure.kind,

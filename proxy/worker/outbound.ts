@@ -14,10 +14,11 @@ import { resetSocket } from '../net/reset.ts';
 import type { HostPort } from './messages.ts';
 import type { StackParts } from './parts.ts';
 import { Passthrough } from './passthrough.ts';
-import { sniff, type Sniffed } from './sniff.ts';
-import { forwardTcp, passThrough } from './tcp.ts';
+import { sniff, VERSION_TIMES } from './sniff.ts';
+import { connectTcp, forwardTcp, passThrough } from './tcp.ts';
+import { detectProtocol, type Detected } from './undeclared.ts';
 
-/** An undeclared port whose client says nothing for this long is taken as one where the server speaks first. */
+/** A client of a destination that we do not know is told so after this long, whether it speaks HTTP or not. */
 const SILENT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_NAMES = 1000;
@@ -106,7 +107,7 @@ export class Outbound {
 
   /** The application's HTTP proxy: each request names its destination. */
   #proxied(socket: Socket): void {
-    this.#parts.http.serve(socket, peerOf(socket), (forwarding, head) => this.#proxyRequest(forwarding, head));
+    this.#parts.http.serve(socket, 1, peerOf(socket), (forwarding, head) => this.#proxyRequest(forwarding, head));
   }
 
   /** It would come back to where it came in: that port, at an address of this machine. */
@@ -139,27 +140,43 @@ export class Outbound {
     const network = this.#network(name);
     if (network === null) resetSocket(socket);
     else if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster, null);
-    else if (network.fallbackCluster === '') this.#serveHttp(socket, name);
-    else this.#detect(socket, (what, early) => this.#serveDetected(socket, what, early, name, network));
+    else if (network.fallbackCluster === '') this.#serveDeclared(socket, name);
+    else this.#detect(socket, name, network.fallbackCluster);
+  }
+
+  /** Declared as HTTP; the first bytes say which version. What is neither gets the answer of HTTP/1.1: 400. */
+  #serveDeclared(socket: Socket, name: string): void {
+    sniff(socket, this.#parts.clock, VERSION_TIMES, ({ what }) => {
+      this.#serveHttp(socket, what === 'http2' ? 2 : 1, name);
+    });
   }
 
   #network(name: string): ListenerConfig['chains'][number]['network'] | null {
     return this.#parts.runtime.listener(name)?.chains[0]?.network ?? null;
   }
 
-  #detect(socket: Socket, then: (what: Sniffed, early: Buffer | null) => void): void {
-    sniff(socket, this.#parts.clock, SILENT_MS, then);
+  #detect(socket: Socket, name: string, clusterName: string): void {
+    const { clock, runtime, tcp } = this.#parts;
+    const connect: Parameters<typeof detectProtocol>[1]['connect'] = (events) => {
+      const cluster = runtime.cluster(clusterName);
+      return cluster === undefined ? null : connectTcp(cluster, tcp, events);
+    };
+    detectProtocol(socket, { clock, connect, holdMs: 0 }, (detected) => this.#serveDetected(socket, name, detected));
   }
 
-  #serveDetected(socket: Socket, what: Sniffed, early: Buffer | null, name: string, network: HttpNetworkConfig): void {
-    const port = parseDestination(name)?.port ?? 0;
-    this.#parts.meters.detections.with('outbound', String(port), what).inc();
-    if (what === 'http1') this.#serveHttp(socket, name);
-    else this.#serveTcp(socket, network.fallbackCluster, early);
+  #serveDetected(socket: Socket, name: string, { what, hello, pass, leave }: Detected): void {
+    const { meters, log } = this.#parts;
+    const port = String(parseDestination(name)?.port ?? 0);
+    meters.detections.with('outbound', port, what).inc();
+    if (hello !== null) log.debug('TLS of the application', { destination: name, serverName: hello.serverName });
+    if (what === 'http1') {
+      leave();
+      this.#serveHttp(socket, 1, name);
+    } else pass();
   }
 
-  #serveHttp(socket: Socket, name: string): void {
-    this.#parts.http.serve(socket, peerOf(socket), (forwarding) => this.#begin(forwarding, name));
+  #serveHttp(socket: Socket, version: 1 | 2, name: string): void {
+    this.#parts.http.serve(socket, version, peerOf(socket), (forwarding) => this.#begin(forwarding, name));
     socket.resume();
   }
 
@@ -176,10 +193,11 @@ export class Outbound {
       passThrough(socket, fallback.address, fallback.port, CONNECT_TIMEOUT_MS, tcp);
       return;
     }
-    this.#detect(socket, (what) => {
+    const times = { silentMs: SILENT_MS, undecidedMs: SILENT_MS };
+    sniff(socket, this.#parts.clock, times, ({ what }) => {
       if (what !== 'http1') resetSocket(socket);
       else {
-        this.#parts.http.serve(socket, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
+        this.#parts.http.serve(socket, 1, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
         socket.resume();
       }
     });

@@ -34,6 +34,7 @@ function clusterConfig(name: string, host: string, port: number): ClusterConfig 
     peerIdentities: [],
     limits: { connections: 1024, pendingRequests: 1024, requests: 1024 },
     retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
+    http2: false,
     service: null,
   };
 }

@@ -3,43 +3,88 @@
  * Knows no listener and no protocol beyond its first bytes.
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
+import { readClientHello, type ClientHello } from '../net/client-hello.ts';
 import { detect, type FirstBytes } from '../net/first-bytes.ts';
 
-/** `silent`: nothing decisive came in time; `closed` is never told, the caller hears of it from the socket. */
-export type Sniffed = Exclude<FirstBytes, 'more'> | 'silent';
+/** `silent`: nothing came in time. `server-first`: the other side spoke before. */
+export type Protocol = Exclude<FirstBytes, 'more'> | 'silent' | 'server-first';
 
-/**
- * Calls `then` once, with the socket paused and its bytes unread; or, when the client ended its side with bytes that decide nothing,
- * with those bytes as `early`: behind the end nothing can be put back.
- */
-export function sniff(
-  socket: Socket,
-  clock: Clock,
-  timeoutMs: number,
-  then: (what: Sniffed, early: Buffer | null) => void,
-): void {
-  let bytes: Buffer | null = null;
-  const settle = (what: Sniffed): void => {
-    timer.cancel();
-    socket.off('data', onData);
-    socket.off('end', onEnd);
-    socket.off('close', onClose);
-    socket.pause();
-    if (bytes !== null && !socket.readableEnded) socket.unshift(bytes);
-    then(what, socket.readableEnded ? bytes : null);
+export interface Sniffed {
+  readonly what: Protocol;
+  /** With `tls`, unless it is broken or came in part only. */
+  readonly hello: ClientHello | null;
+  /** Of a client that ended its side with bytes that decide nothing, those bytes: behind the end nothing can be put back. */
+  readonly early: Buffer | null;
+}
+
+export interface SniffTimes {
+  /** Null: silence is waited out. */
+  readonly silentMs: number | null;
+  /** From first bytes that fit several answers until they are taken for opaque. */
+  readonly undecidedMs: number;
+}
+
+/** On a port that is declared as HTTP only the version is asked for: a client that says nothing yet is waited for. */
+export const VERSION_TIMES: SniffTimes = { silentMs: null, undecidedMs: 10_000 };
+
+/** Under way; does nothing any more once it has settled, or the client has gone. */
+export class Sniffing {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #times: SniffTimes;
+  readonly #then: (sniffed: Sniffed) => void;
+  #bytes: Buffer | null = null;
+  #hello: ClientHello | null = null;
+  #timer: Timer | null = null;
+  #isOver = false;
+
+  constructor(socket: Socket, clock: Clock, times: SniffTimes, then: (sniffed: Sniffed) => void) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#times = times;
+    this.#then = then;
+    if (times.silentMs !== null) this.#timer = clock.after(times.silentMs, () => this.settle('silent'));
+    socket.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onClose);
+  }
+
+  /** Ends it with this answer. Bytes that came but decided nothing make it `opaque` instead of `silent`. */
+  settle(what: Protocol): void {
+    if (this.#isOver) return;
+    this.#stop();
+    const { readableEnded } = this.#socket;
+    const bytes = this.#bytes;
+    this.#socket.pause();
+    if (bytes !== null && !readableEnded) this.#socket.unshift(bytes);
+    const decided = what === 'silent' && bytes !== null ? 'opaque' : what;
+    this.#then({ what: decided, hello: this.#hello, early: readableEnded ? bytes : null });
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#bytes === null) {
+      this.#timer?.cancel();
+      this.#timer = this.#clock.after(this.#times.undecidedMs, () => this.settle('opaque'));
+    }
+    this.#bytes = this.#bytes === null ? chunk : Buffer.concat([this.#bytes, chunk]);
+    const what = detect(this.#bytes);
+    if (what === 'more') return;
+    const hello = what === 'tls' ? readClientHello(this.#bytes) : null;
+    if (hello === 'more') return;
+    this.#hello = hello;
+    this.settle(what);
   };
-  const onData = (chunk: Buffer): void => {
-    bytes = bytes === null ? chunk : Buffer.concat([bytes, chunk]);
-    const what = detect(bytes);
-    if (what !== 'more') settle(what);
-  };
-  const onEnd = (): void => settle(bytes === null ? 'silent' : 'opaque');
-  const onClose = (): void => {
-    timer.cancel();
-  };
-  const timer = clock.after(timeoutMs, () => settle(bytes === null ? 'silent' : 'opaque'));
-  socket.on('data', onData);
-  socket.once('end', onEnd);
-  socket.once('close', onClose);
+
+  readonly #onEnd = (): void => this.settle('silent');
+  readonly #onClose = (): void => this.#stop();
+
+  #stop(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+  }
+}
+
+/** Calls `then` once, with the socket paused and its bytes unread; never when the client goes away before. */
+export function sniff(socket: Socket, clock: Clock, times: SniffTimes, then: (sniffed: Sniffed) => void): Sniffing {
+  return new Sniffing(socket, clock, times, then);
 }

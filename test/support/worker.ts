@@ -60,6 +60,7 @@ export function cluster(
     peerIdentities: [],
     limits: { connections: 1024, pendingRequests: 1024, requests: 1024 },
     retryBudget: { percent: 20, minPerSecond: 100, intervalMs: 10_000 },
+    http2: false,
     service: { namespace: 'default', name: 'echo', port: 80 },
     ...more,
   };

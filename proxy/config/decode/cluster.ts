@@ -51,6 +51,7 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
     peerIdentities: decodeTransport(message, problems),
     limits: decodeLimits(message.circuitBreakers, retryBudget !== null, problems),
     retryBudget: retryBudget ?? DEFAULT_RETRY_BUDGET,
+    http2: speaksHttp2(message),
     service: decodeServiceRef(message.metadata, '', problems),
   };
   return problems.isEmpty ? ok(cluster) : err(problems);
@@ -99,9 +100,16 @@ function checkProtocol(options: HttpProtocolOptions, path: string, problems: Pro
   if ((options.commonHttpProtocolOptions?.maxRequestsPerConnection ?? 0) !== 0) {
     refuse(problems, at(common, 'max_requests_per_connection'), 'a limit of requests per connection');
   }
-  if (options.upstreamProtocolOptions?.value.protocolConfig?.$case === 'http2ProtocolOptions') {
-    refuse(problems, at(path, 'explicit_http_config.http2_protocol_options'), 'HTTP/2', 'http_protocol_options');
-  }
+}
+
+/** Envoy `HttpProtocolOptions.explicit_http_config.http2_protocol_options`. */
+function speaksHttp2(message: Cluster): boolean {
+  return Object.values(message.typedExtensionProtocolOptions).some(
+    (any) =>
+      any.typeUrl === EXTENSION.httpProtocolOptions &&
+      HttpProtocolOptions.decode(any.value).upstreamProtocolOptions?.value.protocolConfig?.$case ===
+        'http2ProtocolOptions',
+  );
 }
 
 /** SPIFFE IDs that mTLS endpoints may prove. Endpoints say by themselves which of the sockets is theirs. */

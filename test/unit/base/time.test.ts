@@ -190,3 +190,9 @@ t.test('a latency jumps up at once and comes down slowly', async (t) => {
   latency.observe(10, 0);
   t.ok(latency.estimateMs(0) > 0, 'a clock that goes back does no harm');
 });
+
+t.test('a failure raises the cost for its time only, and leaves the average alone', async (t) => {
+  const ewma = new PeakEwma(10, 10_000, 0);
+  ewma.penalize(1000, 500);
+  t.same([ewma.estimateMs(499), ewma.estimateMs(500) < 10], [1000, true]);
+});

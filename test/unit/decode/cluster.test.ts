@@ -76,6 +76,7 @@ t.test('a cluster takes the first balancer that we know and the identities of it
     peerIdentities: ['spiffe://d/ns/a/sa/b'],
     limits: { connections: 7, pendingRequests: 1024, requests: 1024 },
     retryBudget: { percent: 30, minPerSecond: 5, intervalMs: 10_000 },
+    http2: false,
     service: null,
   });
 });

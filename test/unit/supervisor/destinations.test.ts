@@ -53,6 +53,7 @@ function cluster(name: string): ClusterConfig {
     peerIdentities: [],
     limits: { connections: 1, pendingRequests: 1, requests: 1 },
     retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 1000 },
+    http2: false,
     service: null,
   };
 }
