@@ -18,6 +18,8 @@ import { findRoute, linkRouteTable } from '../../proxy/routing/table.ts';
 
 export interface Asked {
   readonly host: string;
+  /** Where the connection goes, when it is not where `host` says: the destination that was captured. */
+  readonly to?: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -34,8 +36,9 @@ export interface Decision {
 
 /** @param from namespace of the client */
 export function decide(mesh: Mesh, asked: Asked, from: string): Decision {
-  const destination = lookup(mesh, asked.host.includes(':') ? asked.host : `${asked.host}:80`, from);
-  if (destination === null) throw new Error(`${asked.host} is not known`);
+  const { to = asked.host } = asked;
+  const destination = lookup(mesh, to.includes(':') ? to : `${to}:80`, from);
+  if (destination === null) throw new Error(`${to} is not known`);
   const client = { namespace: from, workload: null, dialect: 'sidecar' } as const;
   const made = generateResource(mesh, client, TYPE.route, fullName(destination), '');
   const table = made === null ? null : decodeRoute(made.message);

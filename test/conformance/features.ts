@@ -31,7 +31,7 @@ const NO_GRPC = 'decided as the tables want; the sidecar carries no HTTP/2 to ap
 
 export const FEATURES: readonly Feature[] = [
   yes('Mesh', ['MeshBasic', 'MeshFrontend', 'MeshTrafficSplit']),
-  yes('MeshClusterIPMatching', [], '`test/e2e/capture.test.ts`: captured connections are known by address'),
+  yes('MeshClusterIPMatching', ['MeshFrontendHostname'], '`test/unit/compile/compile.test.ts`: names and addresses'),
   yes('MeshConsumerRoute', ['MeshConsumerRoute']),
   yes('MeshHTTPRouteBackendRequestHeaderModification', ['MeshHTTPRouteBackendRequestHeaderModifier']),
   yes('MeshHTTPRouteNamedRouteRule', ['MeshHTTPRouteNamedRule']),

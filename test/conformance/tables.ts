@@ -17,6 +17,8 @@ export interface Expected {
 export interface Case {
   readonly request: {
     readonly host: string;
+    /** Where the connection goes, when it is not where `host` says. */
+    readonly to?: string;
     readonly path: string;
     readonly headers: Readonly<Record<string, string>>;
   };

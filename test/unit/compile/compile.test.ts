@@ -240,11 +240,14 @@ metadata: { name: web, namespace: shop }
 spec: { from: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: web }], to: [{ group: "", kind: Service }] }
 `;
 
-t.test('a reference across namespaces follows its grant, when that comes and when it goes', async (t) => {
-  const resolved = ({ mesh, conditions }: Compiled): unknown => [
+function resolved({ mesh, conditions }: Compiled): unknown {
+  return [
     conditions.get('HTTPRoute web/web')?.parents[0]?.conditions.find(({ type }) => type === 'ResolvedRefs')?.reason,
     mesh.services.get('web/web')?.ports[0]?.routes[0]?.action.kind,
   ];
+}
+
+t.test('a reference across namespaces follows its grant, when that comes and when it goes', async (t) => {
   const without = compile(worldOf(GRANTED), DEFAULT_COMPILE_OPTIONS);
   const granted = compile(worldOf(GRANTED + GRANT), DEFAULT_COMPILE_OPTIONS, without);
   const revoked = compile(worldOf(GRANTED), DEFAULT_COMPILE_OPTIONS, granted);
