@@ -8,5 +8,8 @@ import { stringify } from 'yaml';
 import { TRAFFIC_POLICY_CRD } from '../control-plane/kinds/custom-resource.ts';
 
 const HEAD = `# Made by scripts/crds.ts from the fields in control-plane/kinds: change them there.\n`;
-const text = HEAD + stringify(TRAFFIC_POLICY_CRD, { lineWidth: 120, aliasDuplicateObjects: false });
+// Written for YAML 1.1, which kubectl reads: there a key such as `on` needs quotes.
+const text =
+  HEAD +
+  stringify(TRAFFIC_POLICY_CRD, { version: '1.1', lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false });
 writeFileSync(join(import.meta.dirname, '..', 'crds', 'trafficpolicies.yaml'), text);

@@ -39,6 +39,8 @@ function* schemas(
 
 t.test('the definition on disk is the one that the fields make', async (t) => {
   t.same(definition, TRAFFIC_POLICY_CRD, 'else run scripts/crds.ts');
+  const asKubectlReads = parse(readFileSync(CRD_FILE, 'utf8'), { version: '1.1' }) as Definition;
+  t.same(asKubectlReads, TRAFFIC_POLICY_CRD, 'and in YAML 1.1 too, where an unquoted on is true');
 });
 
 t.test('every field of the schema has a type, a description and a bound', async (t) => {
