@@ -72,8 +72,9 @@ export class Budget {
   /** False: used up. */
   spend(nowMs: number): boolean {
     if (this.#left < 1) this.#fill(nowMs);
+    if (this.#left < 1) return false;
     this.#left--;
-    return this.#left >= 0;
+    return true;
   }
 
   giveBack(amount: number): void {
