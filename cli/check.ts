@@ -10,10 +10,16 @@ import { FolderSource } from '../control-plane/sources/folder.ts';
 import type { SourceProblems } from '../control-plane/sources/source.ts';
 import { WorldStore } from '../control-plane/sources/world-store.ts';
 import { allConditions, troubleOf } from '../control-plane/status/writer.ts';
+import { undeclaredPorts, type Detections } from './check-protocols.ts';
 import { problemLines } from './run/manifests.ts';
 
-/** Writes what it found; the exit code: 0 when nothing is wrong. */
-export async function check(folder: string, clusterDomain: string, write: (line: string) => void): Promise<number> {
+/** Writes what it found; the exit code: 0 when nothing is wrong. A port that is undeclared is not wrong, only named. */
+export async function check(
+  folder: string,
+  clusterDomain: string,
+  write: (line: string) => void,
+  detections: Detections = new Map(),
+): Promise<number> {
   const source = new FolderSource({ roots: [path.resolve(folder)], clock: systemClock, log: silentLogger });
   const store = new WorldStore();
   let problems: SourceProblems = { list: [], dropped: 0 };
@@ -26,6 +32,7 @@ export async function check(folder: string, clusterDomain: string, write: (line:
   const trouble = troubleOf(conditions);
   for (const line of problemLines(problems)) write(line);
   for (const line of trouble) write(line);
+  for (const line of undeclaredPorts(store.world.services, detections)) write(line);
   const wrong = problems.list.length + problems.dropped + trouble.length;
   if (wrong > 0) {
     write(`${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong`);

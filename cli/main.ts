@@ -4,7 +4,8 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration, DURATION_ADVICE } from '#base/duration.ts';
-import { addAdminCommands } from './admin/commands.ts';
+import { addAdminCommands, runningMesh } from './admin/commands.ts';
+import { detectionsOf } from './check-protocols.ts';
 import { check } from './check.ts';
 import { demoCommand } from './demo/command.ts';
 import { runCommand } from './run/command.ts';
@@ -71,8 +72,11 @@ program
   .description('say what is wrong with a folder of manifests, and the status of its routes and policies')
   .argument('<folder>', 'folder of manifests')
   .option('--domain <name>', 'cluster domain', 'cluster.local')
-  .action(async (folder: string, { domain }: { domain: string }) => {
-    process.exitCode = await check(folder, domain, (line) => process.stdout.write(`${line}\n`));
+  .option('--running [state-dir]', 'ask the mesh that runs with this state folder (.tulle) what undeclared ports carry')
+  .action(async (folder: string, { domain, running }: { domain: string; running?: string | true }) => {
+    const detections =
+      running === undefined ? undefined : await detectionsOf(runningMesh(running === true ? '.tulle' : running));
+    process.exitCode = await check(folder, domain, (line) => process.stdout.write(`${line}\n`), detections);
   });
 
 addAdminCommands(program);

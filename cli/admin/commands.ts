@@ -48,7 +48,8 @@ function stateOption(command: Command): Command {
   return command.option('--state-dir <dir>', 'state folder of the mesh', '.tulle');
 }
 
-function runningMesh(stateDir: string): RunningMesh {
+/** The mesh that runs with this state folder; throws, for the person who gave it, when none does. */
+export function runningMesh(stateDir: string): RunningMesh {
   const mesh = readMeshFile(path.resolve(stateDir));
   if (mesh === null)
     throw new InvalidArgumentError(`no mesh runs with the state folder ${stateDir} (start one with tulle run)`);

@@ -1,6 +1,6 @@
 /**
  * What a Service port carries, as far as it is declared: `appProtocol` first, then the prefix of the port's name, then
- * the number of protocols where the server speaks first (detection would wait for ever). Knows no traffic.
+ * the number of a protocol that is never HTTP (to look for it there would be in vain). Knows no traffic.
  */
 import type { ServicePortSpec } from '../kinds/service.ts';
 import type { AppProtocol } from '../model/mesh.ts';
@@ -27,12 +27,20 @@ const APP_PROTOCOLS: ReadonlyMap<string, AppProtocol> = new Map([
   ['kafka', 'tcp'],
   ['amqp', 'tcp'],
   ['mqtt', 'tcp'],
+  ['nats', 'tcp'],
   ['smtp', 'tcp'],
+  ['ldap', 'tcp'],
+  ['ftp', 'tcp'],
+  ['ssh', 'tcp'],
 ]);
 
-/** SMTP, MySQL, NATS, PostgreSQL, Redis, Elasticsearch transport, Memcached, …: the list of Linkerd's opaque ports, and its neighbours. */
-const SERVER_FIRST_PORTS: ReadonlySet<number> = new Set([
-  25, 465, 587, 1433, 3306, 4222, 4444, 5432, 5671, 5672, 6379, 9092, 9300, 11_211, 27_017,
+/**
+ * FTP, SSH, SMTP, POP, IMAP, SQL Server, Oracle, MySQL, NATS, Galera, PostgreSQL, AMQP, Redis, Kafka, Elasticsearch transport, Memcached, MongoDB:
+ * the list of Linkerd's opaque ports, and its neighbours. At most of them the server speaks first.
+ */
+const OPAQUE_PORTS: ReadonlySet<number> = new Set([
+  21, 22, 25, 110, 143, 465, 587, 993, 995, 1433, 1521, 3306, 4222, 4444, 5432, 5671, 5672, 6379, 9092, 9300, 11_211,
+  27_017, 33_060,
 ]);
 
 /** `unknown`: undeclared, to be detected on the connection. */
@@ -40,7 +48,7 @@ export function protocolOf(port: Pick<ServicePortSpec, 'appProtocol' | 'name' | 
   const declared = APP_PROTOCOLS.get(port.appProtocol.toLowerCase());
   if (declared !== undefined) return declared;
   const prefix = port.name.toLowerCase().split('-', 1)[0] ?? '';
-  return APP_PROTOCOLS.get(prefix) ?? (SERVER_FIRST_PORTS.has(port.port) ? 'tcp' : 'unknown');
+  return APP_PROTOCOLS.get(prefix) ?? (OPAQUE_PORTS.has(port.port) ? 'tcp' : 'unknown');
 }
 
 /** Routes for HTTP can be in force there. */
