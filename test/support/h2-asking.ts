@@ -135,7 +135,7 @@ export async function askingClient(
       clock: systemClock,
       wheel: new TimerWheel(systemClock),
       limits: DEFAULT_LIMITS,
-      connectTimeoutMs: 1000,
+      connectTimeoutMs: 5000,
       idleMs,
       tuning: { ...DEFAULT_H2_CLIENT_TUNING, ...tuning },
     },

@@ -7,7 +7,8 @@ import { type AbuseLimits, type AbuseReason, type Budget, Budgets } from './abus
 import { DEFAULT_WINDOW_BYTES, Flow } from './flow-control.ts';
 import { goawayFrame, rstStreamFrame, settingsFrame, windowUpdateFrame } from './frame-writer.ts';
 import { ERROR, type H2Error, MAX_STREAM_ID, PREFACE } from './frames.ts';
-import { type FrameOutput, Sender, type SenderOwner } from './sender.ts';
+import type { FrameOutput } from './frame-output.ts';
+import { Sender, type SenderOwner } from './sender.ts';
 import { PeerSettings } from './settings.ts';
 import { canReceive, EVENT, nextState, STATE } from './stream-state.ts';
 import type { AbortedBy, H2Stream } from './stream.ts';

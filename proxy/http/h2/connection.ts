@@ -9,7 +9,7 @@ import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { pingFrame, SETTINGS_ACK } from './frame-writer.ts';
 import { ERROR, FLAG, PREFACE, TYPE } from './frames.ts';
 import { HeaderBlock } from './header-block.ts';
-import type { FrameOutput } from './sender.ts';
+import type { FrameOutput } from './frame-output.ts';
 import { HEADER_TABLE_BYTES } from './settings.ts';
 import { canReceive, STATE } from './stream-state.ts';
 

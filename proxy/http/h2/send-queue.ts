@@ -2,7 +2,7 @@
  * Body bytes that the windows or the socket do not admit yet, copied together into few blocks: a thousand tiny pieces cost what one large one does.
  * Knows no frame. Its bound is the writer's patience: a stream with a queue asks for no more until it is empty.
  */
-import type { FrameOutput } from './sender.ts';
+import type { FrameOutput } from './frame-output.ts';
 
 const SMALLEST_BLOCK_BYTES = 1024;
 const LARGEST_BLOCK_BYTES = 16_384;

@@ -5,23 +5,12 @@
 import type { AbuseLimits, AbuseReason } from './abuse.ts';
 import { DEFAULT_MAX_FRAME_BYTES, FLAG, TYPE } from './frames.ts';
 import type { Flow } from './flow-control.ts';
+import type { FrameOutput } from './frame-output.ts';
 import { frameHead, headersFrames, rstStreamFrame } from './frame-writer.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 import { SendQueue } from './send-queue.ts';
 import { EVENT, nextState, STATE, type StreamEvent } from './stream-state.ts';
 import type { H2Stream } from './stream.ts';
-
-/** Where bytes go; `proxy/net` has it. */
-export interface FrameOutput {
-  /** False: the peer does not keep up. */
-  readonly writable: boolean;
-  /** Latin-1. */
-  text(text: string): void;
-  /** The bytes are copied. */
-  bytes(chunk: Buffer, start: number, end: number): void;
-  /** What was gathered leaves when the turn is over. */
-  flushSoon(): void;
-}
 
 export interface SenderOwner {
   /** Both sides of the stream have ended. */

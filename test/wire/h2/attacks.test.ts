@@ -205,7 +205,7 @@ t.test('a window of 0 holds the exchange back, and time ends it (2h)', async (t)
       write();
     },
     { stallTimeoutMs: 100 },
-    { headTimeoutMs: 50 },
+    { headTimeoutMs: 400 },
   );
   t.teardown(() => server.close());
   const dialogue = await openDialogue(server.port);
@@ -256,7 +256,7 @@ t.test('content beyond the windows is refused (6.9.1)', async (t) => {
 });
 
 t.test('a head, a block or a preface that comes too slowly ends the connection', async (t) => {
-  const server = await answeringServer(whenWhole, {}, { headTimeoutMs: 60 });
+  const server = await answeringServer(whenWhole, {}, { headTimeoutMs: 400 });
   t.teardown(() => server.close());
   const begin = headers(1, GET);
   const dialogues: Dialogue[] = [

@@ -262,7 +262,7 @@ t.test('giving a request up tells the server once, and the rest is paid for', as
 });
 
 t.test('silence is asked about, and ends the connection (PING)', async (t) => {
-  const { ours, theirs } = await pair(t, settings(), { keepAliveIntervalMs: 40, keepAliveTimeoutMs: 40 });
+  const { ours, theirs } = await pair(t, settings(), { keepAliveIntervalMs: 40, keepAliveTimeoutMs: 400 });
   const asked = ours.ask();
   const question = await theirs.find((frames) => frames.find((f) => f.type === T.PING && (f.flags & 1) === 0));
   theirs.send(frame(T.PING, 1, 0, question.payload.latin1Slice()));

@@ -241,8 +241,8 @@ t.test('drain: nothing under way is lost, nothing new is taken', async (t) => {
 });
 
 t.test('idle connections are drained; silent ones with requests are asked, then cut', async (t) => {
-  const idle = await answeringServer(undefined, {}, { idleTimeoutMs: 50, headTimeoutMs: 30 });
-  const silent = await answeringServer(() => undefined, { keepAliveIntervalMs: 40, keepAliveTimeoutMs: 40 });
+  const idle = await answeringServer(undefined, {}, { idleTimeoutMs: 300, headTimeoutMs: 300 });
+  const silent = await answeringServer(() => undefined, { keepAliveIntervalMs: 300, keepAliveTimeoutMs: 40 });
   t.teardown(() => {
     idle.close();
     silent.close();
