@@ -144,7 +144,10 @@ export class Supervisor {
     }
   }
 
-  /** Readiness off; inbound work ends first, then outbound, both within the deadline. Later calls get the same promise. */
+  /**
+   * Readiness off; inbound work ends first, then outbound, which stays open until the application has ended; both within the deadline.
+   * Later calls get the same promise.
+   */
   drain(): Promise<void> {
     this.#drain ??= this.#runDrain();
     return this.#drain;

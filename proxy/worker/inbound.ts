@@ -78,6 +78,11 @@ export class Inbound {
     }
   }
 
+  /** Ports that the application is known to serve. */
+  get ports(): readonly number[] {
+    return [...this.#ports.keys()].filter((port) => port !== 0);
+  }
+
   /** Resolves when every connection that is open now is gone. */
   async stopAccepting(): Promise<void> {
     await Promise.all([...this.#listeners.values()].flat().map((listener) => listener.stopAccepting()));

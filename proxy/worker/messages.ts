@@ -86,7 +86,7 @@ export interface WorkerSettings {
 export type ToWorker =
   | { readonly kind: 'change'; readonly change: SnapshotChange }
   | { readonly kind: 'identity'; readonly identity: IdentityMaterial }
-  /** Stop taking new work: inbound first; outbound stays until `outbound` is drained too. */
+  /** Inbound: take no new work and finish what runs. Outbound: stay open until the application has ended. Both end at the deadline. */
   | { readonly kind: 'drain'; readonly direction: 'inbound' | 'outbound'; readonly deadlineMs: number };
 
 export type FromWorker =

@@ -41,10 +41,19 @@ export class Outbound {
   #ownPort = 0;
   readonly #passthrough: Passthrough;
   readonly #names = new Map<string, NamedDestination | null>();
+  /** When the last connection of the application ended. */
+  #quietSinceMs: number;
 
   constructor(parts: StackParts) {
     this.#parts = parts;
     this.#passthrough = new Passthrough(parts.clusterEnv);
+    this.#quietSinceMs = parts.clock.now();
+  }
+
+  /** For how long no connection of the application has been open, in milliseconds. */
+  get quietMs(): number {
+    const isOpen = this.#listeners.some((listener) => listener.connections > 0);
+    return isOpen ? 0 : this.#parts.clock.now() - this.#quietSinceMs;
   }
 
   /** Opens what the settings ask for; the problems met, as sentences. */
@@ -55,7 +64,10 @@ export class Outbound {
       const opened = await Listener.open({
         ...at,
         maxConnections: settings.limits.maxConnections,
-        onConnection,
+        onConnection: (socket) => {
+          socket.once('close', () => (this.#quietSinceMs = this.#parts.clock.now()));
+          onConnection(socket);
+        },
         onRefused: () => this.#parts.meters.refused.with('outbound', 'overflow').inc(),
       });
       if (!opened.ok) {
@@ -75,11 +87,6 @@ export class Outbound {
     for (const { name, ...at } of settings.explicitListens)
       await listen(name, at, (socket) => this.#named(socket, name));
     return problems;
-  }
-
-  /** Resolves when every connection that is open now is gone. */
-  async stopAccepting(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.stopAccepting()));
   }
 
   close(): void {

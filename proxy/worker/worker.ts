@@ -3,7 +3,7 @@
  * Does not know whether it runs in the main thread or in one of its own: all that passes is plain messages.
  */
 import { createWriteStream } from 'node:fs';
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { TimerWheel } from '#base/timer-wheel.ts';
@@ -12,9 +12,11 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import type { ForwardContext } from '../forwarding/context.ts';
 import { workloadOf } from '../net/peer-identity.ts';
+import { isListening } from '../net/probe.ts';
 import { MeshTls } from '../net/tls.ts';
 import type { MetricRegistry } from '../telemetry/metrics.ts';
 import { PooledIds } from '../telemetry/ids.ts';
+import { watchForEnd } from './application-end.ts';
 import { describeWorker, type WorkerState } from './describe.ts';
 import type { ClusterEnv } from './cluster.ts';
 import { Destinations } from './destinations.ts';
@@ -55,6 +57,7 @@ export class Worker {
   #identity: IdentityMaterial | null = null;
   #trust: TrustConfig | null = null;
   #inboundUpdates: Promise<void> = Promise.resolve();
+  readonly #drainTimers: Timer[] = [];
 
   constructor(settings: WorkerSettings, env: WorkerEnv) {
     this.#settings = settings;
@@ -102,7 +105,8 @@ export class Worker {
         this.#updateTls();
         break;
       case 'drain':
-        this.#drain(message.direction, message.deadlineMs);
+        if (message.direction === 'inbound') this.#drainInbound(message.deadlineMs);
+        else this.#drainOutbound(message.deadlineMs);
         break;
     }
   }
@@ -117,6 +121,7 @@ export class Worker {
   /** Closes everything at once. */
   async close(): Promise<void> {
     await this.#inboundUpdates;
+    for (const timer of this.#drainTimers) timer.cancel();
     this.#stacks.inbound.close();
     this.#stacks.outbound.close();
     this.#http.inbound.destroy();
@@ -142,15 +147,42 @@ export class Worker {
     this.#inboundUpdates = this.#inboundUpdates.then(() => this.#stacks.inbound.update());
   }
 
-  #drain(direction: Direction, deadlineMs: number): void {
-    const stack = this.#stacks[direction];
+  #drainInbound(deadlineMs: number): void {
+    const { inbound } = this.#stacks;
     // At the deadline what is left is cut off; its end then ends the drain.
-    const timer = this.#env.clock.after(deadlineMs, () => stack.close());
-    void stack.stopAccepting().then(() => {
+    const timer = this.#env.clock.after(deadlineMs, () => inbound.close());
+    this.#drainTimers.push(timer);
+    void inbound.stopAccepting().then(() => {
       timer.cancel();
-      this.#env.post({ kind: 'drained', direction });
+      this.#env.post({ kind: 'drained', direction: 'inbound' });
     });
-    this.#http[direction].drain();
+    this.#http.inbound.drain();
+  }
+
+  /** Open as ever, and without a word to the application: while it ends it needs others as before. */
+  #drainOutbound(deadlineMs: number): void {
+    const { clock, post } = this.#env;
+    const { outbound } = this.#stacks;
+    const end = (): void => {
+      deadline.cancel();
+      watch.cancel();
+      outbound.close();
+      post({ kind: 'drained', direction: 'outbound' });
+    };
+    const deadline = clock.after(deadlineMs, end);
+    const watch = watchForEnd(
+      { clock, quietMs: () => outbound.quietMs, isServing: () => this.#isApplicationServing() },
+      end,
+    );
+    this.#drainTimers.push(deadline, watch);
+  }
+
+  async #isApplicationServing(): Promise<boolean> {
+    const { appAddress, podAddresses } = this.#settings;
+    const address = appAddress ?? podAddresses[0];
+    if (address === undefined) return false;
+    const answers = this.#stacks.inbound.ports.map((port) => isListening(address, port, this.#env.clock));
+    return (await Promise.all(answers)).includes(true);
   }
 
   // --- what the parts need -----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
  * Two workers and an application: mutual TLS between them, who may connect, what the application learns of its client,
  * what the client's side learns when the application is gone, and how both end.
  */
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
 import { inboundCluster } from '#api/names.ts';
@@ -17,6 +19,7 @@ import {
   startWorker,
   type TestWorker,
 } from '../../support/worker.ts';
+import { until } from './rig.ts';
 
 const authority = new TestAuthority();
 const POD_ADDRESS = '127.0.0.2';
@@ -196,23 +199,46 @@ t.test('new certificates are in force for the next connection, standing ones go 
   t.equal(m.app.connections.length, 1);
 });
 
-t.test('a draining side finishes what is under way, says close, and takes no more', async (t) => {
+t.test('a draining inbound side finishes what is under way, says close, and takes no more', async (t) => {
   const waiting: Wire[] = [];
-  const m = await mesh(t, 'STRICT', (wire) => waiting.push(wire));
-  const wire = await m.connect();
+  const m = await mesh(t, 'PERMISSIVE', (wire) => waiting.push(wire));
+  const wire = await openWire(m.app.port, POD_ADDRESS);
   wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
-  while (waiting.length === 0 || !(waiting[0]?.text.includes('\r\n\r\n') ?? false)) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await until(() => waiting[0]?.text.includes('\r\n\r\n') ?? false, 'the request at the application');
   m.server.worker.receive({ kind: 'drain', direction: 'inbound', deadlineMs: 5000 });
-  m.client.worker.receive({ kind: 'drain', direction: 'outbound', deadlineMs: 5000 });
   t.notOk(m.server.messages.some((message) => message.kind === 'drained'));
   waiting[0]?.write(okResponse('last'));
   const text = await wire.closed();
   t.match(text, /^HTTP\/1\.1 200 [^]*connection: close[^]*last$/);
   await m.server.message((message) => message.kind === 'drained' && message.direction === 'inbound');
-  await m.client.message((message) => message.kind === 'drained' && message.direction === 'outbound');
   await t.rejects(openWire(m.app.port, POD_ADDRESS));
+});
+
+t.test('a draining outbound side serves its application as before until that has ended', async (t) => {
+  const m = await mesh(
+    t,
+    'STRICT',
+    answering(() => okResponse('hi')),
+  );
+  const application = createServer().listen(0, '127.0.0.1');
+  await once(application, 'listening');
+  const { port } = application.address() as AddressInfo;
+  m.client.apply(change({ listeners: new Map([['inbound', inboundListener(port, 'STRICT')]]) }));
+  const drained = m.client.message((message) => message.kind === 'drained');
+  const before = await m.connect();
+  m.client.worker.receive({ kind: 'drain', direction: 'outbound', deadlineMs: 60_000 });
+  const after = await m.connect();
+  for (const wire of [before, after]) {
+    wire.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+    t.notMatch(await wire.includes('hi'), /connection: close/i);
+    wire.socket.destroy();
+  }
+  // Quiet, but its port is open: asked once, it is still there.
+  await once(application, 'connection');
+  t.notOk(m.client.messages.some((message) => message.kind === 'drained'));
+  application.close();
+  await drained;
+  await t.rejects(m.connect());
 });
 
 t.test('a drain that takes too long is ended at its deadline', async (t) => {
