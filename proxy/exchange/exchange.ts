@@ -2,6 +2,7 @@
  * One request and its answer, as facts for metrics, log and decisions. Mutable, never shared; every field is set at birth (one hidden class).
  * Does nothing itself: forwarding drives it, record.ts reads it.
  */
+import { isGrpc } from '../http/grpc.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { Failure } from './failure.ts';
 import type { UpstreamCluster, UpstreamEndpoint } from './upstream.ts';
@@ -22,6 +23,7 @@ export class Exchange {
   readonly request: RequestHead;
   /** Clock milliseconds at which the head was complete. */
   readonly startMs: number;
+  readonly isGrpc: boolean;
   routeName: string;
   cluster: UpstreamCluster | null;
   endpoint: UpstreamEndpoint | null;
@@ -29,6 +31,8 @@ export class Exchange {
   attempts: number;
   /** Status sent down; 0 before. */
   status: number;
+  /** Of a gRPC call, as its client reads it; -1: none yet, or no call. */
+  grpcStatus: number;
   failure: Failure | null;
   bytesReceived: number;
   bytesSent: number;
@@ -42,11 +46,13 @@ export class Exchange {
     this.peer = peer;
     this.request = request;
     this.startMs = startMs;
+    this.isGrpc = isGrpc(request.headers);
     this.routeName = '';
     this.cluster = null;
     this.endpoint = null;
     this.attempts = 0;
     this.status = 0;
+    this.grpcStatus = -1;
     this.failure = null;
     this.bytesReceived = 0;
     this.bytesSent = 0;

@@ -2,6 +2,7 @@
  * Answers that we give ourselves: the one place where a failure becomes a response, in HTTP and in gRPC form.
  * Knows no connection; the reason travels in `tulle-reason`, so that the next sidecar and the user can tell who answered and why.
  */
+import { isGrpc } from '../http/grpc.ts';
 import { HeaderList } from '../http/headers.ts';
 import { EMPTY_BODY, NO_BODY, ResponseHead, bodyOfLength, type BodyKind, type RequestHead } from '../http/message.ts';
 import { FAILURES, type Failure } from './failure.ts';
@@ -24,36 +25,27 @@ export function continueHead(): ResponseHead {
   return responseHead(100, new HeaderList(), NO_BODY);
 }
 
-/** A gRPC client reads `grpc-status` and takes no other answer. */
-export function isGrpc(request: RequestHead | null): boolean {
-  const type = request?.headers.get('content-type');
-  return type !== undefined && type.startsWith('application/grpc');
-}
-
 /** What may stand in a header value and in `grpc-message` (percent-encoded there by the specification; we keep to printable ASCII). */
 function printable(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }
 
+/** What tells a gRPC client of a failure: in the head of a trailers-only answer, or in trailers. */
+export function grpcFailureFields({ kind, detail }: Failure): string[] {
+  const message = `${kind}: ${printable(detail)}`.replaceAll('%', '%25');
+  return ['grpc-status', String(FAILURES[kind].grpc), 'grpc-message', message];
+}
+
 /** The answer to a failure; `request` is null when not even a head could be read. */
 export function localAnswer(failure: Failure, request: RequestHead | null): LocalAnswer {
-  const row = FAILURES[failure.kind];
-  const detail = printable(failure.detail);
-  if (isGrpc(request)) {
-    const headers = new HeaderList([
-      'content-type',
-      'application/grpc',
-      'grpc-status',
-      String(row.grpc),
-      'grpc-message',
-      `${failure.kind}: ${detail}`.replaceAll('%', '%25'),
-      'tulle-reason',
-      failure.kind,
-    ]);
+  // A gRPC client reads `grpc-status` and takes no other answer.
+  if (request !== null && isGrpc(request.headers)) {
+    const fields = ['content-type', 'application/grpc', ...grpcFailureFields(failure), 'tulle-reason', failure.kind];
+    const headers = new HeaderList(fields);
     return { head: responseHead(200, headers, EMPTY_BODY), bodyKind: EMPTY_BODY, body: EMPTY };
   }
   const headers = new HeaderList(['content-type', 'text/plain; charset=utf-8', 'tulle-reason', failure.kind]);
-  const body = Buffer.from(`${failure.kind}: ${detail}\n`);
+  const body = Buffer.from(`${failure.kind}: ${printable(failure.detail)}\n`);
   const bodyKind = bodyOfLength(body.length);
-  return { head: responseHead(row.status, headers, bodyKind), bodyKind, body };
+  return { head: responseHead(FAILURES[failure.kind].status, headers, bodyKind), bodyKind, body };
 }

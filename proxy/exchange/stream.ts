@@ -21,6 +21,8 @@ export interface DownstreamStream {
   resumeRequest(): void;
   /** The connection closes after this answer (HTTP/1.1), or takes no further stream (HTTP/2). */
   closeAfter(): void;
+  /** After the head of a 101: `sink` gets the client's bytes from here on, those held before first. Each side then ends on its own. */
+  tunnel(sink: DownstreamSink): void;
 }
 
 /** What a client's end tells the exchange. */
@@ -45,6 +47,8 @@ export interface UpstreamStream {
   reset(): void;
   pauseResponse(): void;
   resumeResponse(): void;
+  /** Within `onResponseHead` of a 101: `sink` gets the endpoint's bytes from here on, and our side stays open until `end`. */
+  tunnel(sink: TunnelSink): void;
 }
 
 /** What an endpoint's connection tells the exchange. Exactly one of `onResponseEnd` and `onUpstreamFailure` comes last. */
@@ -60,3 +64,9 @@ export interface UpstreamSink {
   onUpstreamDrain(): void;
   onUpstreamFailure(kind: FailureKind, sent: 'nothing' | 'head' | 'body', detail: string): void;
 }
+
+/** What is left of it in a tunnel. There `onUpstreamFailure` may follow `onResponseEnd`, until our side has ended too. */
+export type TunnelSink = Pick<
+  UpstreamSink,
+  'onResponseData' | 'onResponseEnd' | 'onUpstreamDrain' | 'onUpstreamFailure'
+>;

@@ -8,8 +8,18 @@ import type { UpstreamSink, UpstreamStream } from './stream.ts';
 
 /** What is counted for one endpoint of one cluster; resolved once when the endpoint is linked. */
 export interface EndpointMeters {
-  /** One request is over. @param status as sent down; 0: the client had gone. @param durationMs from its first byte to the answer's last. */
-  request(status: number, flag: string, durationMs: number, bytesIn: number, bytesOut: number): void;
+  /**
+   * One request is over. @param status as sent down; 0: the client had gone. @param grpcStatus -1: no gRPC call.
+   * @param durationMs from its first byte to the answer's last.
+   */
+  request(
+    status: number,
+    grpcStatus: number,
+    flag: string,
+    durationMs: number,
+    bytesIn: number,
+    bytesOut: number,
+  ): void;
   retry(): void;
 }
 

@@ -3,7 +3,8 @@
  * Knows no stream.
  */
 import type { RedirectConfig, RouteConfig } from '../config/snapshot.ts';
-import { isGrpc, localAnswer, responseHead, type LocalAnswer } from '../exchange/local-answer.ts';
+import { localAnswer, responseHead, type LocalAnswer } from '../exchange/local-answer.ts';
+import { isGrpc } from '../http/grpc.ts';
 import { HeaderList } from '../http/headers.ts';
 import { EMPTY_BODY, bodyOfLength, type RequestHead } from '../http/message.ts';
 import { rewrittenPath } from './path-rewrite.ts';
@@ -42,7 +43,7 @@ export function directAnswer(route: RouteConfig, request: RequestHead): LocalAns
     return { head: responseHead(action.redirect.status, headers, EMPTY_BODY), bodyKind: EMPTY_BODY, body: EMPTY };
   }
   if (action.kind !== 'respond') throw new Error('a route that forwards gives no answer of its own');
-  if (action.status >= 500 && isGrpc(request)) {
+  if (action.status >= 500 && isGrpc(request.headers)) {
     return localAnswer(
       { kind: 'unavailable-destination', side: 'local', sent: 'nothing', detail: action.body },
       request,

@@ -21,8 +21,9 @@ import { Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { editRequest, editResponse } from './edits.ts';
+import { callDeadlineMs, cutShort, noteHead, noteTrailers, passDeadline } from './grpc-call.ts';
 import { outcomeOf, peerFailure, peerSaid } from './outcome.ts';
-import { decideRetry, retryDelayMs, type AttemptOutcome } from './retry.ts';
+import { decideRetry, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
 
 type Phase = 'parked' | 'endpoint' | 'stream' | 'backoff' | 'open' | 'done';
 
@@ -86,10 +87,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (kind === 'request-timeout') this.#observeSilence();
     this.#releaseUpstream();
     if (this.#answering) {
-      // The head went down already: a clean end would make a cut-off answer look whole.
-      this.#downstream.reset();
       this.#finish();
-      return;
+      return cutShort(this.#downstream, this.exchange, failure);
     }
     if (FAILURES[kind].close) this.#downstream.closeAfter();
     this.#answerLocally(localAnswer(failure, this.exchange.request));
@@ -155,7 +154,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     // Only a sidecar that proved its identity may say why it answered itself; from anyone else the word is dropped.
     const kind = endpoint.config.mtls ? peerFailure(head.headers.get('tulle-reason')) : null;
     if (kind === null) head.headers.remove('tulle-reason');
-    if ((kind !== null || head.status >= 400) && this.#retry(outcomeOf(head, kind))) return;
+    const outcome = outcomeOf(head, kind, this.exchange.isGrpc);
+    if (outcome !== null && this.#retry(outcome)) return;
     if (kind !== null) this.exchange.failure = peerSaid(kind);
     this.#answer(head, now);
   }
@@ -168,6 +168,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
 
   onResponseEnd(trailers: HeaderList | null): void {
     this.#stream = null;
+    noteTrailers(this.exchange, trailers);
     // Over before the client is told: its next request may be read within that call, and limits must not count this one any more.
     this.#finish();
     this.#downstream.end(trailers);
@@ -189,7 +190,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (this.#phase === 'done') return;
     const now = this.#context.clock.now();
     const due = this.#due;
-    if (due.requestMs <= now) this.fail('request-timeout', 'the request timeout is over', 'local', 'head');
+    if (due.requestMs <= now || due.callMs <= now)
+      this.fail('request-timeout', 'the request timeout is over', 'local', 'head');
     else if (due.idleMs <= now) this.fail('idle-timeout', 'nothing moved for the idle timeout', 'local', 'head');
     else if (due.tryMs <= now) this.#tryTimedOut();
     else if (due.waitMs <= now) this.#waitOver();
@@ -210,8 +212,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     cluster.activeRequests++;
     cluster.budgetDeposit(x.startMs);
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
-    if (action.timeoutMs > 0) this.#due.requestMs = x.startMs + action.timeoutMs;
-    if (action.idleTimeoutMs > 0) this.#due.idleMs = x.startMs + action.idleTimeoutMs;
+    this.#due.admit(x.startMs, action, callDeadlineMs(x));
     this.#attempt();
   }
 
@@ -251,6 +252,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     const head = this.exchange.request;
     this.#stream = stream;
     this.#phase = 'open';
+    const { callMs } = this.#due;
+    if (callMs !== NEVER) passDeadline(head.headers, callMs - this.#context.clock.now());
     stream.writeHead(head, head.body);
     const policy = this.#action?.retry ?? null;
     this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
@@ -264,16 +267,10 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #retry(outcome: AttemptOutcome): boolean {
     const x = this.exchange;
     const policy = this.#action?.retry ?? null;
-    const { cluster, endpoint, request } = x;
+    const { cluster, endpoint } = x;
     if (policy === null || cluster === null || endpoint === null || this.#answering) return false;
-    const hasIdempotencyKey = policy.idempotencyKeyHeader !== '' && request.headers.has(policy.idempotencyKeyHeader);
-    const verdict = decideRetry(
-      policy,
-      { method: request.method, hasIdempotencyKey, replayable: this.#body.isReplayable },
-      outcome,
-      x.attempts,
-    );
-    if (verdict !== 'yes') return false;
+    const retried = retriedRequest(policy, x, this.#body.isReplayable);
+    if (decideRetry(policy, retried, outcome, x.attempts) !== 'yes') return false;
     const now = this.#context.clock.now();
     if (!cluster.budgetWithdraw(now)) return false;
     endpoint.meters.retry();
@@ -290,11 +287,9 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #answer(head: ResponseHead, now: number): void {
     const x = this.exchange;
     this.#answering = true;
-    this.#due.requestMs = NEVER;
-    this.#due.tryMs = NEVER;
-    this.#due.continueMs = NEVER;
+    this.#due.answered();
     this.#body.release();
-    x.status = head.status;
+    noteHead(x, head);
     x.headMs = now - x.startMs;
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
@@ -310,7 +305,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #answerLocally(answer: LocalAnswer): void {
     const { head, bodyKind, body } = answer;
     this.#answering = true;
-    this.exchange.status = head.status;
+    noteHead(this.exchange, head);
     this.exchange.bytesSent += body.length;
     if (!this.#body.hasEnded) this.#downstream.closeAfter();
     this.#downstream.writeHead(head, bodyKind);

@@ -3,6 +3,7 @@
  * Pure; knows no policy.
  */
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
+import { grpcStatusIn } from '../http/grpc.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
 import type { AttemptOutcome } from './retry.ts';
@@ -34,12 +35,18 @@ export function peerSaid(kind: FailureKind): Failure {
   return { kind, side: 'upstream', sent: 'head', detail: 'answered by the sidecar of the peer' };
 }
 
-/** A peer that lost its application half way is a reset to us; anything else is judged by its status. */
-export function outcomeOf(head: ResponseHead, kind: FailureKind | null): AttemptOutcome {
+/**
+ * A peer that lost its application half way is a reset to us; anything else is judged by its status. Null: nothing went wrong that the
+ * head could tell of.
+ */
+export function outcomeOf(head: ResponseHead, kind: FailureKind | null, isGrpc: boolean): AttemptOutcome | null {
+  const grpcStatus = isGrpc ? grpcStatusIn(head.headers) : -1;
+  if (kind === null && head.status < 400 && grpcStatus <= 0) return null;
   if (kind !== null && FAILURES[kind].retry === 'reset') return { kind: 'failure', failure: peerSaid(kind) };
   return {
     kind: 'response',
     status: head.status,
+    grpcStatus,
     retryAfterMs: retryAfterMs(head.headers),
     unsentReason: isUnsent(kind),
   };

@@ -5,8 +5,10 @@
  */
 import { backoffMs } from '#base/backoff.ts';
 import type { Random } from '#base/random.ts';
-import type { RetryConfig, RetryOn } from '../config/snapshot.ts';
+import type { GrpcRetryOn, RetryConfig, RetryOn } from '../config/snapshot.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
+import { GRPC } from '../http/grpc.ts';
 
 /** `yes`, or the first reason against it, fit for the access log. */
 export type RetryVerdict =
@@ -23,6 +25,13 @@ export interface RetriedRequest {
   readonly hasIdempotencyKey: boolean;
   /** All of the body that has come is kept, or none has come: another attempt can send the same bytes. */
   readonly replayable: boolean;
+  readonly isGrpc: boolean;
+}
+
+export function retriedRequest(policy: RetryConfig, exchange: Exchange, replayable: boolean): RetriedRequest {
+  const { request, isGrpc } = exchange;
+  const key = policy.idempotencyKeyHeader;
+  return { method: request.method, hasIdempotencyKey: key !== '' && request.headers.has(key), replayable, isGrpc };
 }
 
 export type AttemptOutcome =
@@ -30,6 +39,8 @@ export type AttemptOutcome =
   | {
       readonly kind: 'response';
       readonly status: number;
+      /** Of a trailers-only answer to a gRPC call; -1: none. */
+      readonly grpcStatus: number;
       /** From `retry-after`, in milliseconds; 0: not said. */
       readonly retryAfterMs: number;
       /** The peer's sidecar says, by `tulle-reason`, that the request did not reach its application. */
@@ -61,7 +72,7 @@ export function decideRetry(
   const verdict =
     outcome.kind === 'failure'
       ? judgeFailure(policy, request, outcome.failure)
-      : judgeResponse(policy, request, outcome.status, outcome.retryAfterMs, outcome.unsentReason);
+      : judgeResponse(policy, request, outcome);
   if (verdict !== 'yes') return verdict;
   return attemptsMade > policy.attempts ? 'no: attempts' : 'yes';
 }
@@ -82,7 +93,7 @@ function judgeFailure(policy: RetryConfig, request: RetriedRequest, failure: Fai
   }
   const safe = retry === 'reset' && policy.safeResets && SAFE_METHODS.has(request.method);
   if (!safe) {
-    if (!onAnyReset(policy)) return 'no: condition';
+    if (!onAnyReset(policy) && !onGrpcFailure(policy, request, failure)) return 'no: condition';
     if (!mayRepeat(policy, request)) return 'no: method';
   }
   return bodyVerdict(request);
@@ -90,7 +101,8 @@ function judgeFailure(policy: RetryConfig, request: RetriedRequest, failure: Fai
 
 /** Nothing reached an application, so the method does not matter. */
 function judgeUnsent(policy: RetryConfig, request: RetriedRequest, failure: Failure): RetryVerdict {
-  if (!policy.on.includes(unsentCondition(failure.kind)) && !onAnyReset(policy)) return 'no: condition';
+  const asked = policy.on.includes(unsentCondition(failure.kind)) || onAnyReset(policy);
+  if (!asked && !onGrpcFailure(policy, request, failure)) return 'no: condition';
   return bodyVerdict(request);
 }
 
@@ -107,13 +119,11 @@ function onAnyReset(policy: RetryConfig): boolean {
 function judgeResponse(
   policy: RetryConfig,
   request: RetriedRequest,
-  status: number,
-  retryAfterMs: number,
-  unsent: boolean,
+  { status, grpcStatus, retryAfterMs, unsentReason: unsent }: Extract<AttemptOutcome, { kind: 'response' }>,
 ): RetryVerdict {
   const anyMethod = unsent && (policy.on.includes('connect-failure') || policy.on.includes('refused-stream'));
   if (!anyMethod) {
-    if (!onStatus(policy, status)) return 'no: condition';
+    if (!onStatus(policy, status) && !onGrpcStatus(policy, grpcStatus)) return 'no: condition';
     if (!unsent && !mayRepeat(policy, request)) return 'no: method';
   }
   if (!request.replayable) return 'no: body';
@@ -124,6 +134,23 @@ function onStatus(policy: RetryConfig, status: number): boolean {
   if (status >= 500 && status <= 599 && policy.on.includes('5xx')) return true;
   if (status >= 502 && status <= 504 && policy.on.includes('gateway-error')) return true;
   return policy.on.includes('retriable-status-codes') && policy.statuses.includes(status);
+}
+
+const GRPC_CODES: Readonly<Record<GrpcRetryOn, number>> = {
+  cancelled: GRPC.cancelled,
+  'deadline-exceeded': GRPC.deadlineExceeded,
+  'resource-exhausted': GRPC.resourceExhausted,
+  internal: GRPC.internal,
+  unavailable: GRPC.unavailable,
+};
+
+function onGrpcStatus({ grpc }: RetryConfig, status: number): boolean {
+  return grpc !== undefined && grpc.some((condition) => GRPC_CODES[condition] === status);
+}
+
+/** A failed attempt of a call counts as the status that its client would get: a connection that did not come about is UNAVAILABLE. */
+function onGrpcFailure(policy: RetryConfig, { isGrpc }: RetriedRequest, { kind }: Failure): boolean {
+  return isGrpc && onGrpcStatus(policy, FAILURES[kind].grpc);
 }
 
 function mayRepeat(policy: RetryConfig, request: RetriedRequest): boolean {

@@ -16,6 +16,8 @@ export interface AccessRecord {
   readonly protocol: string;
   /** 0: the downstream went before there was one. */
   readonly responseCode: number;
+  /** Null: no gRPC call. */
+  readonly grpcStatus: number | null;
   /** Envoy's response flags, `-` when nothing went wrong. */
   readonly responseFlags: string;
   /** The word of `tulle-reason`; empty when the answer is the upstream's. */
@@ -50,6 +52,7 @@ export function formatAccess(record: AccessRecord): string {
     authority: text(record.authority),
     protocol: text(record.protocol),
     response_code: record.responseCode,
+    grpc_status: record.grpcStatus ?? undefined,
     response_flags: record.responseFlags,
     reason: text(record.reason),
     duration_ms: Math.round(record.durationMs * 1000) / 1000,

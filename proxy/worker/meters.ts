@@ -31,6 +31,9 @@ const EDGE_LABELS = [
   'peer',
 ] as const;
 
+/** `grpc_status` is a number, as the client reads it; empty for what is no call. */
+const REQUEST_LABELS = [...EDGE_LABELS, 'response_code', 'response_flags', 'grpc_status'];
+
 function edgeLabels(edge: Edge): string[] {
   return [
     edge.direction,
@@ -64,11 +67,7 @@ export class Meters {
 
   constructor(registry: MetricRegistry) {
     const edge = [...EDGE_LABELS];
-    this.requests = registry.counter('tulle_requests_total', 'Requests that are over.', [
-      ...edge,
-      'response_code',
-      'response_flags',
-    ]);
+    this.requests = registry.counter('tulle_requests_total', 'Requests that are over.', REQUEST_LABELS);
     this.durations = registry.histogram(
       'tulle_request_duration_seconds',
       'From the request head to the end of the answer.',
@@ -151,6 +150,8 @@ class EdgeMeters implements EndpointMeters {
   readonly #labels: string[];
   /** By status, for requests without flag: nearly all of them. */
   readonly #plain: (Counter | undefined)[] = [];
+  /** By gRPC status, for calls with status 200 and without flag. */
+  readonly #calls: (Counter | undefined)[] = [];
   #duration: Histogram | null = null;
   #requestBytes: Counter | null = null;
   #responseBytes: Counter | null = null;
@@ -160,12 +161,18 @@ class EdgeMeters implements EndpointMeters {
     this.#labels = edgeLabels(edge);
   }
 
-  request(status: number, flag: string, durationMs: number, bytesIn: number, bytesOut: number): void {
-    if (flag === '') {
-      const known = this.#plain[status];
-      if (known === undefined) this.#plain[status] = this.#counter(status, '-');
-      (this.#plain[status] as Counter).inc();
-    } else this.#counter(status, flag).inc();
+  request(
+    status: number,
+    grpcStatus: number,
+    flag: string,
+    durationMs: number,
+    bytesIn: number,
+    bytesOut: number,
+  ): void {
+    if (flag !== '') this.#counter(status, grpcStatus, flag).inc();
+    else if (grpcStatus < 0) (this.#plain[status] ??= this.#counter(status, -1, '-')).inc();
+    else if (status === 200) (this.#calls[grpcStatus] ??= this.#counter(200, grpcStatus, '-')).inc();
+    else this.#counter(status, grpcStatus, '-').inc();
     this.#duration ??= this.#meters.durations.with(...this.#labels);
     this.#duration.observe(durationMs / 1000);
     if (bytesIn > 0) (this.#requestBytes ??= this.#meters.requestBytes.with(...this.#labels)).add(bytesIn);
@@ -176,7 +183,8 @@ class EdgeMeters implements EndpointMeters {
     this.#meters.retries.with(...this.#labels).inc();
   }
 
-  #counter(status: number, flag: string): Counter {
-    return this.#meters.requests.with(...this.#labels, String(status), flag);
+  #counter(status: number, grpcStatus: number, flag: string): Counter {
+    const grpc = grpcStatus < 0 ? '' : String(grpcStatus);
+    return this.#meters.requests.with(...this.#labels, String(status), flag, grpc);
   }
 }

@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { FAILURES } from '../exchange/failure.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import { CLIENT_CERT_HEADER, stripIdentity } from '../filters/identity.ts';
+import { grpcStatusOfHttp } from '../http/grpc.ts';
 import { formatAccess } from '../telemetry/access-log.ts';
 import type { Counter } from '../telemetry/cells.ts';
 import type { IdSource } from '../telemetry/ids.ts';
@@ -42,14 +43,27 @@ export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers
   const flag = failure === null ? '' : FAILURES[failure.kind].flag;
   const own = peer.direction === 'inbound' ? null : (exchange.endpoint?.meters ?? exchange.cluster?.meters ?? null);
   const meters = own ?? env.metersOf(exchange);
-  meters.request(exchange.status, flag, durationMs, exchange.bytesReceived, exchange.bytesSent);
+  const grpcStatus = grpcStatusOf(exchange);
+  meters.request(exchange.status, grpcStatus, flag, durationMs, exchange.bytesReceived, exchange.bytesSent);
   if (failure !== null && failure.kind !== 'downstream-reset') localAnswers(failure.kind).inc();
-  if (env.writeAccess !== null) env.writeAccess(accessLine(exchange, flag, durationMs, env.clock.wall()));
+  if (env.writeAccess !== null) env.writeAccess(accessLine(exchange, grpcStatus, flag, durationMs, env.clock.wall()));
 }
 
 const PROTOCOLS = { 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2' } as const;
 
-function accessLine(exchange: Exchange, flag: string, durationMs: number, nowWallMs: number): string {
+/** -1: no gRPC call. */
+function grpcStatusOf({ isGrpc, grpcStatus, failure, status }: Exchange): number {
+  if (!isGrpc || grpcStatus >= 0) return grpcStatus;
+  return failure === null ? grpcStatusOfHttp(status) : FAILURES[failure.kind].grpc;
+}
+
+function accessLine(
+  exchange: Exchange,
+  grpcStatus: number,
+  flag: string,
+  durationMs: number,
+  nowWallMs: number,
+): string {
   const { request, peer, endpoint, cluster, failure } = exchange;
   return formatAccess({
     startWallMs: nowWallMs - durationMs,
@@ -59,6 +73,7 @@ function accessLine(exchange: Exchange, flag: string, durationMs: number, nowWal
     authority: request.authority,
     protocol: PROTOCOLS[request.version],
     responseCode: exchange.status,
+    grpcStatus: grpcStatus < 0 ? null : grpcStatus,
     responseFlags: flag === '' ? '-' : flag,
     reason: failure === null ? '' : failure.kind,
     durationMs,

@@ -102,6 +102,7 @@ const RECORD: AccessRecord = {
   authority: 'reviews:8080',
   protocol: 'HTTP/1.1',
   responseCode: 503,
+  grpcStatus: null,
   responseFlags: 'UF',
   reason: 'connect-failure',
   durationMs: 1.23456,
