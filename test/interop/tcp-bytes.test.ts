@@ -15,7 +15,7 @@ import { startTcpMesh, type TcpMesh } from '../support/tcp-mesh.ts';
 const APP = path.join(import.meta.dirname, '../support/tcp-app.ts');
 const REPLICAS = 3;
 /** Far below what a detection by silence would take. */
-const AT_ONCE_MS = 250;
+const AT_ONCE_MS = 500;
 const MIB = 1_048_576;
 const TOTAL_BYTES = 100 * MIB;
 /** What a sidecar's memory may grow by while it holds back a transfer; the kernel's buffers are not counted in it. */

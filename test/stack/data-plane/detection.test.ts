@@ -27,7 +27,7 @@ const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A worker with one undeclared outbound port, to `endpointPort`. */
-async function undeclared(t: Test, endpointPort: number): Promise<{ worker: TestWorker; open(): Promise<Wire> }> {
+async function undeclared(t: Test, endpointPort: number): Promise<{ worker: TestWorker; open: () => Promise<Wire> }> {
   const name = 'mystery:9000';
   const worker = await startWorker(
     { explicitListens: [{ name, address: '127.0.0.1', port: 0 }] },
