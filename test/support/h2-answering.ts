@@ -86,6 +86,8 @@ export interface AnsweringServer {
   readonly refused: string[];
   readonly abuse: string[];
   readonly connections: Set<H2Server>;
+  /** Takes a connection that was not accepted on the port. */
+  accept(socket: Socket): void;
   close(): void;
 }
 
@@ -99,7 +101,7 @@ export async function answeringServer(
   const abuse: string[] = [];
   const connections = new Set<H2Server>();
   const wheel = new TimerWheel(systemClock);
-  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
+  const accept = (socket: Socket): void => {
     connections.add(
       new H2Server(socket, {
         clock: systemClock,
@@ -120,7 +122,8 @@ export async function answeringServer(
         ...options,
       }),
     );
-  });
+  };
+  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
@@ -128,6 +131,7 @@ export async function answeringServer(
     refused,
     abuse,
     connections,
+    accept,
     close: () => {
       server.close();
       for (const connection of connections) connection.destroy();

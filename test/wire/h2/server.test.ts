@@ -1,9 +1,12 @@
 /**
  * Our HTTP/2 server as exchanges and clients see it: answers of all kinds, both windows, early ends, drain and silence, frame by frame.
  */
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import t from 'tap';
 import { responseHead } from '../../../proxy/exchange/local-answer.ts';
 import { HeaderList } from '../../../proxy/http/headers.ts';
+import { PREFACE } from '../../../proxy/http/h2/frames.ts';
 import { CHUNKED_BODY, NO_BODY } from '../../../proxy/http/message.ts';
 import { answer, answeringServer, type Seen } from '../../support/h2-answering.ts';
 import {
@@ -82,7 +85,7 @@ t.test('answers of every kind have the frames they need', async (t) => {
   t.same(dialogue.frames.find((f) => f.streamId === 5)!.fields, [':status', '200', 'content-length', '5']);
 });
 
-t.test('a request is told as it is, and all of it in one turn', async (t) => {
+t.test('a request is told as it is', async (t) => {
   const server = await answeringServer();
   t.teardown(() => server.close());
   const dialogue = await openDialogue(server.port);
@@ -112,6 +115,31 @@ t.test('a request is told as it is, and all of it in one turn', async (t) => {
       [20, '/', 'a', [], 'length', '', null, true],
     ],
   );
+});
+
+t.test('what many streams say in one turn leaves in one write', async (t) => {
+  const writes: number[] = [];
+  const socket = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer, _encoding, done) => {
+      writes.push(chunk.length);
+      done();
+    },
+  });
+  const server = await answeringServer();
+  server.close();
+  server.accept(socket as Socket);
+  await new Promise(setImmediate);
+  writes.length = 0;
+  socket.push(
+    Buffer.from(
+      PREFACE + settings() + Array.from({ length: 50 }, (_, i) => headers(2 * i + 1, GET)).join(''),
+      'latin1',
+    ),
+  );
+  await new Promise(setImmediate);
+  socket.destroy();
+  t.same([server.seen.length, writes.length], [50, 1]);
 });
 
 t.test('what two readers could understand differently never becomes an exchange (2l to 2q)', async (t) => {
