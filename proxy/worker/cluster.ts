@@ -60,6 +60,11 @@ export class Endpoint implements UpstreamEndpoint {
   }
 }
 
+/**
+ * One connection carries all requests to a peer: with the default window four streams that nobody reads would hold up all others.
+ * 8 MiB let 32 of them stand.
+ */
+const MESH_TUNING = { ...DEFAULT_H2_CLIENT_TUNING, connectionWindowBytes: 8 * 1024 * 1024 };
 /** A gRPC server ends connections that ping it often; one beside us dies with its connections anyway. */
 const APPLICATION_TUNING = { ...DEFAULT_H2_CLIENT_TUNING, keepAliveIntervalMs: 0 };
 
@@ -208,7 +213,7 @@ export class Cluster implements UpstreamCluster {
     const options = this.#env.clientOptions(this.config, isApplication);
     if (!target.mtls && !this.config.http2) return new H1Pool(open, options, this.#counts, this.#poolMeters);
     const canOpen = (): boolean => !target.mtls || tls.isReady;
-    const tuning = isApplication ? APPLICATION_TUNING : DEFAULT_H2_CLIENT_TUNING;
+    const tuning = isApplication ? APPLICATION_TUNING : MESH_TUNING;
     return new H2Pool(open, canOpen, { ...options, tuning }, this.#counts, this.#poolMeters);
   }
 

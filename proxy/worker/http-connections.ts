@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import { H1Server } from '../downstream/h1-server.ts';
-import { DEFAULT_H2_SERVER_TUNING, H2Server } from '../downstream/h2-server.ts';
+import { DEFAULT_H2_SERVER_TUNING, H2Server, type H2ServerTuning } from '../downstream/h2-server.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
 import type { Failure } from '../exchange/failure.ts';
 import type { DownstreamStream } from '../exchange/stream.ts';
@@ -24,6 +24,16 @@ export interface HttpConnectionsEnv {
   readonly context: ForwardContext;
   readonly meters: Meters;
 }
+
+/**
+ * A peer's sidecar carries all its application's requests on one connection: room for more streams that stand still, and patience with
+ * an application that gives up many at once. Strangers get the defaults.
+ */
+const MESH_TUNING: H2ServerTuning = {
+  ...DEFAULT_H2_SERVER_TUNING,
+  connectionWindowBytes: 8 * 1024 * 1024,
+  abuse: { ...DEFAULT_H2_SERVER_TUNING.abuse, resets: { burst: 10_000, perSecond: 330 } },
+};
 
 /** Sends a request to where its connection leads. */
 export type RouteRequest = (forwarding: Forwarding, head: RequestHead) => void;
@@ -67,7 +77,7 @@ export class HttpConnections {
         ? new H1Server(socket, options)
         : new H2Server(socket, {
             ...options,
-            tuning: DEFAULT_H2_SERVER_TUNING,
+            tuning: peer.identity === '' ? DEFAULT_H2_SERVER_TUNING : MESH_TUNING,
             onAbuse: (reason) => env.meters.abuse.with('downstream', reason).inc(),
           });
     this.#open.add(connection);
