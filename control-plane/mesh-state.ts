@@ -65,7 +65,10 @@ export class MeshState {
     );
   }
 
-  /** Reads everything and compiles it; from then on changes are followed. */
+  /**
+   * Reads everything and compiles it; from then on changes are followed. Rejects when the first compilation fails:
+   * there is no good state to keep, and the empty one would tell clients that all they know is gone.
+   */
   async start(): Promise<void> {
     await Promise.all(
       this.#options.sources.map((source) =>
@@ -77,8 +80,8 @@ export class MeshState {
         ),
       ),
     );
+    this.#compileAgain();
     this.#isSynced = true;
-    this.#recompile();
   }
 
   async close(): Promise<void> {
@@ -87,17 +90,22 @@ export class MeshState {
   }
 
   #recompile(): void {
+    try {
+      this.#compileAgain();
+    } catch (error) {
+      // A defect of ours: what was in force stays, and the next change is another chance.
+      this.#options.log.error('the manifests could not be compiled', {
+        error: error instanceof Error ? error.stack : String(error),
+      });
+    }
+  }
+
+  #compileAgain(): void {
     const { clock, log, onChange, onCompiled } = this.#options;
     const startMs = clock.now();
     const before = this.#compiled;
     const world = this.#clusterIps?.fill(this.#store.world) ?? this.#store.world;
-    try {
-      this.#compiled = compile(world, this.#options.compile, before);
-    } catch (error) {
-      // A defect of ours: what was in force stays, and the next change is another chance.
-      log.error('the manifests could not be compiled', { error: error instanceof Error ? error.stack : String(error) });
-      return;
-    }
+    this.#compiled = compile(world, this.#options.compile, before);
     onCompiled(clock.now() - startMs);
     for (const { level, text, fields } of formatConditions(this.#compiled.conditions, before.conditions)) {
       log[level](text, fields);

@@ -119,6 +119,30 @@ t.test('changes close together are one, but none waits longer than half a second
   await state.close();
 });
 
+t.test('a defect costs the start, and later only the change that meets it', async (t) => {
+  const defect = objectsOf(service('x'), 'mesh.yaml').map((object) => ({ ...object, spec: null })) as never[];
+  const broken = playedState();
+  const refused = broken.state.start();
+  broken.first.batch(defect.map((object) => ({ type: 'set', object })));
+  broken.first.synced();
+  broken.second.synced();
+  await t.rejects(refused, TypeError, 'nobody is told of an empty mesh');
+  t.same([broken.changes, broken.state.isSynced], [[], false]);
+
+  const { first, second, clock, changes, lines, state } = playedState();
+  const started = state.start();
+  first.set(service('y'));
+  first.synced();
+  second.synced();
+  await started;
+  first.batch(defect.map((object) => ({ type: 'set', object })));
+  clock.advance(1000);
+  t.match([lines, changes], [[/^error the manifests could not be compiled/], ['a/y']]);
+  first.set(service('x'));
+  clock.advance(1000);
+  t.same(changes, ['a/y', 'a/y a/x']);
+});
+
 t.test('problems are logged when they come, and when all are gone', async (t) => {
   const { first, second, lines, state } = playedState();
   const started = state.start();
