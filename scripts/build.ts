@@ -42,7 +42,8 @@ async function bundle({ name, entry, what }: (typeof PROGRAMS)[number]): Promise
     minify: true,
     sourcemap: 'linked',
     legalComments: 'external',
-    external: ['koffi'],
+    // grpc-js loads protos at run time only for channelz and ORCA, which nobody turns on here: 130 KiB that are never read.
+    external: ['koffi', '@grpc/proto-loader'],
     // ES modules of a package are shaken, CommonJS is taken whole.
     mainFields: ['module', 'main'],
     // CommonJS has no `import.meta`; what the sources use of it has an older name there.
