@@ -59,6 +59,10 @@ export class DeltaSubscription implements Subscription<DeltaDemand, DeltaAnswer>
     this.#type = type;
   }
 
+  get isFull(): boolean {
+    return this.#inFlight.size >= MAX_IN_FLIGHT;
+  }
+
   receive(demand: DeltaDemand): Receipt {
     this.#plan = null;
     const receipt = this.#settle(demand);
@@ -79,7 +83,7 @@ export class DeltaSubscription implements Subscription<DeltaDemand, DeltaAnswer>
   }
 
   next(phase: Phase, lookup: Lookup, nonce: string): DeltaAnswer | null {
-    if (!this.#begun || this.#inFlight.size >= MAX_IN_FLIGHT) return null;
+    if (!this.#begun || this.isFull) return null;
     if (this.#plan?.revision !== lookup.revision) this.#plan = this.#makePlan(lookup);
     const answer = phase === 'update' ? this.#takeUpdates(this.#plan, nonce) : this.#takeRemovals(this.#plan, nonce);
     if (answer !== null) this.#note(answer);
@@ -118,6 +122,7 @@ export class DeltaSubscription implements Subscription<DeltaDemand, DeltaAnswer>
       if (held === undefined) continue;
       if (demand.error === null) {
         held.acked = version;
+        held.nacked = null;
       } else {
         held.nacked = version;
         // The client keeps what it had; a newer version may be on its way already.

@@ -33,6 +33,7 @@ type Content = ReadonlyMap<string, GeneratedResource>;
 
 interface Sent {
   readonly nonce: string;
+  readonly phase: Phase;
   readonly version: string;
   readonly resources: Content;
 }
@@ -53,7 +54,8 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   readonly #again = new Set<string>();
   /** Of a whole type the version of everything; by name the version that a client brought from an earlier stream. */
   #hasVersion = '';
-  #nackedVersion = '';
+  /** Of a whole type what was refused in each phase: before the removals it is another state than after them. */
+  readonly #nackedStates = new Map<Phase, string>();
   /** By name: the version that was refused. */
   readonly #nacked = new Map<string, string>();
   #lastNack: string | null = null;
@@ -65,6 +67,10 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   constructor(type: ResourceType) {
     this.#type = type;
     this.#isWhole = emptyMeansAll(type);
+  }
+
+  get isFull(): boolean {
+    return this.#inFlight !== null;
   }
 
   receive(demand: SotwDemand): Receipt {
@@ -79,7 +85,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
   }
 
   next(phase: Phase, lookup: Lookup, nonce: string): SotwAnswer | null {
-    if (!this.#begun || this.#inFlight !== null || this.#quietAt.get(phase) === lookup.revision) return null;
+    if (!this.#begun || this.isFull || this.#quietAt.get(phase) === lookup.revision) return null;
     const content = this.#content(lookup);
     const answer = this.#isWhole ? this.#nextWhole(phase, content, nonce) : this.#nextByName(phase, content, nonce);
     if (answer === null) {
@@ -89,6 +95,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     this.#owesAnswer = false;
     this.#inFlight = {
       nonce,
+      phase,
       version: answer.version,
       resources: new Map(answer.resources.map((resource) => [resource.name, resource])),
     };
@@ -126,11 +133,14 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     this.#lastNonce = sent.nonce;
     this.#lastNack = demand.error;
     if (demand.error !== null) {
-      this.#nackedVersion = sent.version;
+      this.#nackedStates.set(sent.phase, sent.version);
+      if (this.#isWhole) this.#nacked.clear();
       for (const { name, version } of sent.resources.values()) this.#nacked.set(name, version);
       return { kind: 'nack', nonce: sent.nonce, reason: demand.error, names: [...sent.resources.keys()] };
     }
     this.#hasVersion = sent.version;
+    this.#nackedStates.clear();
+    for (const name of this.#isWhole ? [...this.#nacked.keys()] : sent.resources.keys()) this.#nacked.delete(name);
     if (this.#isWhole) this.#has = new Map(sent.resources);
     else for (const [name, resource] of sent.resources) if (!this.#again.has(name)) this.#has.set(name, resource);
     this.#again.clear();
@@ -148,7 +158,9 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     const hadNames = this.#names.size;
     this.#names = next;
     if (this.#wildcard) return;
-    for (const name of this.#has.keys()) if (!next.has(name)) this.#has.delete(name);
+    for (const kept of [this.#has, this.#nacked]) {
+      for (const name of kept.keys()) if (!next.has(name)) kept.delete(name);
+    }
     // To let go of a name is no reason for an answer: what is left is what the client has.
     if (!isFirst && this.#isWhole && !hasMore && next.size < hadNames) this.#hasVersion = this.#versionOf(this.#has);
   }
@@ -168,7 +180,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     // What is to go stays until the removal phase, when nothing refers to it any more.
     const now = phase === 'update' ? new Map([...this.#has, ...content]) : content;
     const version = this.#versionOf(now);
-    const isKnown = version === this.#hasVersion || version === this.#nackedVersion;
+    const isKnown = version === this.#hasVersion || [...this.#nackedStates.values()].includes(version);
     if (isKnown && !this.#owesAnswer) return null;
     const resources = [...now.values()];
     const changed = resources.filter((resource) => resource.version !== this.#has.get(resource.name)?.version);

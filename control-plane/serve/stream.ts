@@ -193,8 +193,11 @@ export class AdsStream<Demand, Answer> implements ClientStream {
 
   #next(): { step: Step; answer: Answer } | null {
     for (const step of STEPS) {
+      const subscription = this.#subscriptions.get(step.type);
+      // What comes later in the order may refer to what cannot be said yet, or take away what the client still refers to.
+      if (subscription?.isFull === true) return null;
       const nonce = String(this.#nonce + 1);
-      const answer = this.#subscriptions.get(step.type)?.next(step.phase, this.#lookup(step.type), nonce) ?? null;
+      const answer = subscription?.next(step.phase, this.#lookup(step.type), nonce) ?? null;
       if (answer !== null) {
         this.#nonce++;
         return { step, answer };

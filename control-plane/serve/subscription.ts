@@ -46,6 +46,8 @@ export interface SubscriptionView {
 }
 
 export interface Subscription<Request, Response> {
+  /** Nothing more can be said before the client has answered. */
+  readonly isFull: boolean;
   receive(request: Request): Receipt;
   /** The next response of this phase under `nonce`, noted as sent; null when there is nothing to say. */
   next(phase: Phase, lookup: Lookup, nonce: string): Response | null;

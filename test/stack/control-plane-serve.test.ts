@@ -18,6 +18,7 @@ import { Clients } from '../../control-plane/serve/clients.ts';
 import { OptionalClientCertificate } from '../../control-plane/serve/credentials.ts';
 import type { ServeObserver } from '../../control-plane/serve/observer.ts';
 import { serve } from '../../control-plane/serve/server.ts';
+import { MAX_IN_FLIGHT } from '../../control-plane/serve/subscription.ts';
 import {
   CHANNEL_OPTIONS,
   DeltaStream,
@@ -191,6 +192,28 @@ t.test('what is referred to comes first and goes last, each change once', async 
   clients.wakeAll();
   change(TYPE.cluster, 'a', 3);
   t.equal(await stream.said(), 'cluster: a', 'and nothing in between');
+});
+
+t.test('nothing goes before what still refers to it is told, however late the client answers', async (t) => {
+  const { delta, provider, change, clients } = await playedServer(t);
+  for (const type of [TYPE.route, TYPE.cluster]) provider.set(type, 'a', 1);
+  const stream = delta();
+  stream.subscribe(TYPE.cluster, 'a');
+  await stream.said();
+  stream.answer();
+  stream.subscribe(TYPE.route, 'a');
+  await stream.said();
+  for (let version = 2; version <= MAX_IN_FLIGHT; version++) {
+    change(TYPE.route, 'a', version);
+    await stream.said();
+  }
+  provider.set(TYPE.route, 'a', 100);
+  provider.set(TYPE.cluster, 'a', 0);
+  clients.wakeAll();
+  stream.answer();
+  t.equal(await stream.said(), 'route: a');
+  stream.answer();
+  t.equal(await stream.said(), 'cluster: -a');
 });
 
 t.test('a client that comes back with its versions is told nothing but the news', async (t) => {

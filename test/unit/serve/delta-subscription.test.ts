@@ -179,6 +179,9 @@ t.test('a nacked version is not sent again until it changes, and holds up nothin
   talk.set('A', 3);
   t.same(talk.said(), ['A@v3']);
   t.match(talk.subscription.view().held[0], { name: 'A', sent: 'v3', acked: 'v1', nacked: 'v2' });
+  talk.ack();
+  talk.set('A', 2);
+  t.same(talk.said(), ['A@v2'], 'once the client has moved on it is asked anew');
 });
 
 t.test('an answer to a response that was never sent or is settled is stale', async (t) => {

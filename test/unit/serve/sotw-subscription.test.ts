@@ -155,6 +155,28 @@ t.test('a nacked state is not sent again until it changes', async (t) => {
   }
 });
 
+t.test('a nacked change that removes something too ends', async (t) => {
+  const talk = new Conversation(TYPE.cluster, { A: 1, B: 1 });
+  talk.ask([]);
+  talk.said([]);
+  talk.set('A', 2);
+  talk.set('B', 0);
+  const refused = [talk.said([], 'bad'), talk.said([], 'bad'), talk.said([], 'bad')];
+  t.same(refused, [['B@v1 A@v2', 'A@v2'].map((text) => text.split(' ').toSorted().join(' ')), [], []]);
+  talk.set('A', 3);
+  t.same(talk.said([]), ['A@v3 B@v1', 'A@v3']);
+  t.match(talk.subscription.view().held, [{ name: 'A', acked: 'v3', nacked: null }]);
+});
+
+t.test('what was refused of a name is forgotten with the name', async (t) => {
+  const talk = new Conversation(TYPE.endpoints, { A: 1, B: 1 });
+  talk.ask(['A', 'B']);
+  talk.said(['A', 'B'], 'bad');
+  talk.ask(['B']);
+  talk.ask(['A', 'B']);
+  t.same(talk.said(['A', 'B']), ['A@v1']);
+});
+
 t.test('a request with an old nonce is stale', async (t) => {
   const talk = new Conversation(TYPE.cluster, { A: 1 });
   talk.ask([]);
