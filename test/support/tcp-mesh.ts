@@ -63,12 +63,12 @@ function objectsOf(workload: TcpWorkload): readonly object[] {
   ];
 }
 
-/** Resolves when all replicas are ready. */
-export async function startTcpMesh(workloads: readonly TcpWorkload[]): Promise<TcpMesh> {
+/** Resolves when all replicas are ready. @param more objects beside the workloads: routes, policies */
+export async function startTcpMesh(workloads: readonly TcpWorkload[], more: readonly object[] = []): Promise<TcpMesh> {
   const folder = path.join(stateFolder(), 'manifests');
   mkdirSync(folder);
   const all = [CLIENT, ...workloads];
-  const list = { apiVersion: 'v1', kind: 'List', items: all.flatMap(objectsOf) };
+  const list = { apiVersion: 'v1', kind: 'List', items: [...all.flatMap(objectsOf), ...more] };
   writeFileSync(path.join(folder, 'all.json'), JSON.stringify(list));
   const running = await startFolder(
     folder,
