@@ -5,7 +5,7 @@
 import type { ResourceType } from '#api/names.ts';
 import type { GeneratedResource } from '../generate/client.ts';
 import type { Lookup } from './provider.ts';
-import { MAX_IN_FLIGHT, MAX_NAMES, RESPONSE_BYTES, WILDCARD, emptyMeansAll } from './subscription.ts';
+import { MAX_IN_FLIGHT, RESPONSE_BYTES, WILDCARD, emptyMeansAll, isExcess } from './subscription.ts';
 import type { Phase, Receipt, Subscription, SubscriptionView } from './subscription.ts';
 
 export interface DeltaDemand {
@@ -77,7 +77,7 @@ export class DeltaSubscription implements Subscription<DeltaDemand, DeltaAnswer>
       if (name === WILDCARD) this.#unsubscribeAll();
       else this.#unsubscribe(name);
     }
-    if (this.#names.size > MAX_NAMES) return { kind: 'excess' };
+    if (isExcess(this.#names, demand.subscribe)) return { kind: 'excess' };
     if (isFirst) this.#adopt(demand.initialVersions);
     return receipt;
   }

@@ -16,6 +16,9 @@ import { SotwSubscription } from './sotw-subscription.ts';
 import type { SotwAnswer, SotwDemand } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 
+/** Of what a client says about a refusal more than this is neither kept nor logged. */
+const MAX_REASON = 4096;
+
 export interface Request<Demand> {
   /** Only the first request of a stream need have one. */
   readonly node: Node | undefined;
@@ -46,7 +49,7 @@ export const DELTA: Protocol<DeltaDemand, DeltaAnswer> = {
         unsubscribe: message.resourceNamesUnsubscribe,
         initialVersions: message.initialResourceVersions,
         nonce: message.responseNonce,
-        error: message.errorDetail?.message ?? null,
+        error: message.errorDetail?.message.slice(0, MAX_REASON) ?? null,
       },
     };
   },
@@ -80,7 +83,7 @@ export const SOTW: Protocol<SotwDemand, SotwAnswer> = {
         names: message.resourceNames,
         version: message.versionInfo,
         nonce: message.responseNonce,
-        error: message.errorDetail?.message ?? null,
+        error: message.errorDetail?.message.slice(0, MAX_REASON) ?? null,
       },
     };
   },

@@ -135,7 +135,10 @@ async function openStream<Demand, Answer>(
     clients.remove(stream);
     observer.disconnected(stream.name, reason);
   });
+  // Whoever left while its proof was looked at is told nothing, and no event would ever take it off the list.
+  if (call.cancelled) return;
   if (!clients.add(stream satisfies ClientStream)) {
+    observer.refused(transport.peer, 'there are too many clients');
     fail(call, status.RESOURCE_EXHAUSTED, 'too many clients');
     return;
   }

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import type { ResourceType } from '#api/names.ts';
 import type { GeneratedResource } from '../generate/client.ts';
 import type { Lookup } from './provider.ts';
-import { MAX_NAMES, RESPONSE_BYTES, WILDCARD, emptyMeansAll } from './subscription.ts';
+import { RESPONSE_BYTES, WILDCARD, emptyMeansAll, isExcess } from './subscription.ts';
 import type { Phase, Receipt, Subscription, SubscriptionView } from './subscription.ts';
 
 export interface SotwDemand {
@@ -81,7 +81,7 @@ export class SotwSubscription implements Subscription<SotwDemand, SotwAnswer> {
     if (isFirst) this.#hasVersion = demand.version;
     const receipt = isFirst ? ({ kind: 'none' } as const) : this.#settle(demand);
     this.#subscribe(demand.names, isFirst);
-    return this.#names.size > MAX_NAMES ? { kind: 'excess' } : receipt;
+    return isExcess(this.#names, demand.names) ? { kind: 'excess' } : receipt;
   }
 
   next(phase: Phase, lookup: Lookup, nonce: string): SotwAnswer | null {

@@ -4,7 +4,7 @@
  */
 import { TYPE } from '#api/names.ts';
 import type { ResourceType } from '#api/names.ts';
-import type { Clock } from '#base/clock.ts';
+import type { Clock, Timer } from '#base/clock.ts';
 import type { Caller } from '../identity/caller.ts';
 import { introduce } from './node.ts';
 import type { Introduction } from './node.ts';
@@ -75,6 +75,8 @@ export class AdsStream<Demand, Answer> implements ClientStream {
   #nonce = 0;
   /** When the present wish to be served arose; null when there is none. */
   #wokenAtMs: number | null = null;
+  /** Runs while a response is on its way. */
+  #stalled: Timer | null = null;
   #ended = false;
 
   constructor(options: StreamOptions<Demand, Answer>) {
@@ -89,6 +91,7 @@ export class AdsStream<Demand, Answer> implements ClientStream {
   /** No more is written after this. */
   close(): void {
     this.#ended = true;
+    this.#stalled?.cancel();
   }
 
   wake(): void {
@@ -128,9 +131,9 @@ export class AdsStream<Demand, Answer> implements ClientStream {
     const startMs = this.#wokenAtMs ?? clock.now();
     const { names, removed } = protocol.contents(answer);
     if (step.type === TYPE.cluster) this.#warm(names);
-    const stalled = clock.after(STALL_MS, () => this.#end('DEADLINE_EXCEEDED', 'the client does not read'));
+    this.#stalled = clock.after(STALL_MS, () => this.#end('DEADLINE_EXCEEDED', 'the client does not read'));
     transport.write(protocol.write(step.type, answer), () => {
-      stalled.cancel();
+      this.#stalled?.cancel();
       observer.pushed(step.type, names.length, removed, clock.now() - startMs);
       done(true);
     });
@@ -177,7 +180,7 @@ export class AdsStream<Demand, Answer> implements ClientStream {
     const { observer } = this.#options;
     if (receipt.kind === 'ack') observer.acked(type);
     if (receipt.kind === 'nack') observer.nacked(this.name, type, receipt.reason, receipt.names);
-    if (receipt.kind === 'excess') this.#end('RESOURCE_EXHAUSTED', 'too many resource names');
+    if (receipt.kind === 'excess') this.#end('RESOURCE_EXHAUSTED', 'too many resource names, or one too long');
   }
 
   /** A resource that cannot be made is our fault; it costs the clients that follow it their stream, and nobody else. */

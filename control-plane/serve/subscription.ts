@@ -10,6 +10,8 @@ import type { Lookup } from './provider.ts';
 export const WILDCARD = '*';
 /** More names than this on one subscription end the stream. */
 export const MAX_NAMES = 10_000;
+/** No name of ours is longer: a host name with its port. */
+const MAX_NAME_LENGTH = 512;
 /** A response is closed when it has grown to this; clients commonly refuse messages above 4 MiB. */
 export const RESPONSE_BYTES = 1_048_576;
 /** Responses that may wait for their ack; a client that does not answer gets no more. */
@@ -54,6 +56,11 @@ export interface Subscription<Request, Response> {
   /** Makes the next plan send these names again although they have not changed. */
   resend(names: readonly string[]): void;
   view(): SubscriptionView;
+}
+
+/** Whether a client that asks for `asked` too, and then has asked for `all`, goes beyond what it may cost. */
+export function isExcess(all: ReadonlySet<string>, asked: readonly string[]): boolean {
+  return all.size > MAX_NAMES || asked.some((name) => name.length > MAX_NAME_LENGTH);
 }
 
 /** Only these types have the old form of the wildcard: a first request without names. */

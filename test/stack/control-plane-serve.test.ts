@@ -14,6 +14,7 @@ import { systemClock } from '#base/clock.ts';
 import { Authority, createIssuer, createRoot } from '../../control-plane/identity/authority.ts';
 import { FolderTokens } from '../../control-plane/identity/tokens.ts';
 import { proofOfIdentity } from '../../control-plane/serve/authentication.ts';
+import type { Authentication } from '../../control-plane/serve/authentication.ts';
 import { Clients } from '../../control-plane/serve/clients.ts';
 import { OptionalClientCertificate } from '../../control-plane/serve/credentials.ts';
 import type { ServeObserver } from '../../control-plane/serve/observer.ts';
@@ -57,6 +58,9 @@ interface Closes {
   teardown(close: () => unknown): unknown;
 }
 
+/** Metadata of a caller whose proof takes until the test says so. */
+const SLOW = 'x-slow-proof';
+
 async function playedServer(t: Closes, limit = 100) {
   const authority = newAuthority();
   const server = authority.issueServer(['localhost'], ['127.0.0.1'], DAY_MS);
@@ -74,7 +78,14 @@ async function playedServer(t: Closes, limit = 100) {
     failed: (client, error) => events.push(`failed ${client}: ${String(error)}`),
     refused: (_peer, reason) => events.push(`refused: ${reason}`),
   };
-  const authentication = proofOfIdentity(tokens, 'cluster.local');
+  const quick = proofOfIdentity(tokens, 'cluster.local');
+  const slow = Promise.withResolvers<void>();
+  const authentication: Authentication = {
+    async identify(metadata, certificate) {
+      if (metadata.get(SLOW).length > 0) await slow.promise;
+      return quick.identify(metadata, certificate);
+    },
+  };
   const serving = await serve('127.0.0.1:0', credentials, {
     provider,
     clients,
@@ -96,6 +107,7 @@ async function playedServer(t: Closes, limit = 100) {
     provider,
     events,
     proof,
+    finishSlowProof: slow.resolve,
     address: serving.address,
     change: (type: Parameters<FakeProvider['set']>[0], name: string, version: number): void => {
       provider.set(type, name, version);
@@ -324,7 +336,32 @@ t.test('there is room for a bounded number of clients', async (t) => {
   const second = delta();
   second.subscribe(TYPE.cluster, 'a');
   t.equal((await second.ended).code, status.RESOURCE_EXHAUSTED);
-  t.same(events, [`+ ${NODE.id}`]);
+  t.same(events, [`+ ${NODE.id}`, 'refused: there are too many clients']);
+});
+
+t.test('who leaves while its proof is looked at takes no room', async (t) => {
+  const { address, proof, clients, finishSlowProof } = await playedServer(t);
+  const channel = channelOf(address, proof);
+  t.teardown(() => channel.close());
+  const metadata = metadataOf(proof);
+  metadata.set(SLOW, '1');
+  const gone = channel.deltaAggregatedResources(metadata);
+  const ended = new Promise((resolve) => gone.on('error', resolve));
+  gone.write(DeltaDiscoveryRequest.fromPartial({ node: NODE, typeUrl: TYPE.cluster }));
+  const next = async (): Promise<void> => {
+    const stream = channel.deltaAggregatedResources(metadataOf(proof));
+    stream.on('error', () => undefined);
+    stream.write(DeltaDiscoveryRequest.fromPartial({ node: NODE, typeUrl: TYPE.cluster }));
+    await new Promise((resolve) => stream.once('data', resolve));
+  };
+  // What comes later on the same connection shows that the server has met what came before.
+  await next();
+  gone.cancel();
+  await ended;
+  await next();
+  finishSlowProof();
+  await next();
+  t.equal(clients.size, 3);
 });
 
 t.test('state of the world: all clusters, endpoints by name and again when their cluster warms', async (t) => {

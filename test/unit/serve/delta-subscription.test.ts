@@ -218,4 +218,7 @@ t.test('a large state is cut into several responses', async (t) => {
 t.test('too many names are an excess', async (t) => {
   const talk = new Conversation(TYPE.cluster);
   t.same(talk.ask({ subscribe: Array.from({ length: MAX_NAMES + 1 }, (_, i) => `n${i}`) }), { kind: 'excess' });
+  const wordy = new Conversation(TYPE.cluster);
+  t.same(wordy.ask({ subscribe: ['n'.repeat(512)] }), { kind: 'none' });
+  t.same(wordy.ask({ subscribe: ['n'.repeat(513)] }), { kind: 'excess' }, 'nor may names be long');
 });
