@@ -3,6 +3,7 @@
  * Knows framing, keep-alive and limits of time; knows no route. What it reads becomes an exchange through `onRequest`.
  *
  *   idle -> head -> exchange (request body | answer, in any order) -> idle | lingering -> closed
+ *                                                     101 -> tunnel -> closed
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '#base/clock.ts';
@@ -23,6 +24,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../http/message.ts';
+import { settleUpgrade } from '../http/upgrade.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
 import { resetSocket } from '../net/reset.ts';
 
@@ -58,6 +60,8 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   #answerDone = false;
   #body: BodyKind = CHUNKED_BODY;
   #close = false;
+  /** After a 101: bytes are nobody's requests any more. */
+  #tunneling = false;
   /** No byte of the client is looked at any more. */
   #over = false;
   #closed = false;
@@ -108,7 +112,8 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
       return;
     }
     beginTurn();
-    this.#feed(chunk);
+    if (this.#tunneling) this.#sink?.onRequestData(chunk, 0, chunk.length);
+    else this.#feed(chunk);
     endTurn();
   }
 
@@ -153,6 +158,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
 
   onRequestHead(head: RequestHead): void {
     if (this.#waiting === 'head') this.#wait('idle', this.#options.idleTimeoutMs);
+    if (head.upgrade !== '') settleUpgrade(head);
     this.#head = head;
     this.#requestDone = head.body.kind === 'none';
     this.#answerBegun = false;
@@ -192,9 +198,9 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     if (request === null || this.#closed || this.#answerBegun) return;
     this.#answerBegun = true;
     this.#body = this.#frame(request, body);
-    const connection = this.#close ? 'close' : request.version === 10 ? 'keep-alive' : '';
+    const stays = this.#close ? 'close' : request.version === 10 ? 'keep-alive' : '';
     const toHead = request.method === 'HEAD';
-    this.#output.text(writeResponseHead(head, this.#body, connection, toHead));
+    this.#output.text(writeResponseHead(head, this.#body, head.status === 101 ? 'upgrade' : stays, toHead));
     // An answer of our own has a body whatever was asked; to HEAD only its length is told (RFC 9110 9.3.2).
     if (toHead) this.#body = NO_BODY;
     this.#output.flushSoon();
@@ -225,7 +231,10 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#answerDone = true;
     if (this.#body.kind === 'chunked') this.#output.text(trailers === null ? CHUNK_END : writeTrailers(trailers));
     this.#output.flush();
-    if (this.#sink !== null) this.#afterAnswer();
+    if (this.#tunneling) {
+      this.#socket.end();
+      this.#leaveTunnel();
+    } else if (this.#sink !== null) this.#afterAnswer();
   }
 
   reset(): void {
@@ -252,6 +261,26 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
 
   closeAfter(): void {
     this.#close = true;
+  }
+
+  tunnel(sink: DownstreamSink): void {
+    this.#sink = sink;
+    this.#tunneling = true;
+    this.#requestDone = false;
+    this.#body = BODY_UNTIL_CLOSE;
+    const rest = this.#rest;
+    this.#rest = null;
+    this.#socket.resume();
+    if (rest !== null) sink.onRequestData(rest, 0, rest.length);
+    if (this.#clientEnded) this.#onClientEnd();
+  }
+
+  /** Both sides have ended: the client has yet to take what was written. */
+  #leaveTunnel(): void {
+    if (!this.#requestDone || !this.#answerDone) return;
+    this.#sink = null;
+    this.#over = true;
+    this.#wait('flush', this.#options.idleTimeoutMs);
   }
 
   // --- between exchanges -----------------------------------------------------------------------------------------
@@ -309,6 +338,12 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
 
   #onClientEnd(): void {
     this.#clientEnded = true;
+    if (this.#tunneling) {
+      this.#requestDone = true;
+      this.#sink?.onRequestEnd(null);
+      this.#leaveTunnel();
+      return;
+    }
     // Through TLS the end can come with the last bytes, before those that wait here were looked at.
     if (this.#rest !== null) return;
     if (this.#sink === null) {

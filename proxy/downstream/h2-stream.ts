@@ -9,9 +9,12 @@ import type { HeaderList } from '../http/headers.ts';
 import type { H2Connection } from '../http/h2/connection.ts';
 import { ERROR, errorWord } from '../http/h2/frames.ts';
 import { readTrailers, responseFields } from '../http/h2/response-fields.ts';
+import { SendQueue } from '../http/h2/send-queue.ts';
 import { STATE } from '../http/h2/stream-state.ts';
 import { type AbortedBy, H2Stream } from '../http/h2/stream.ts';
 import type { BodyKind, RequestHead, ResponseHead } from '../http/message.ts';
+import { hideSuccess, settleConnect } from '../http/upgrade.ts';
+import { ACCEPT_FIELD, KEY_FIELD, WEBSOCKET, websocketKey } from '../http/websocket.ts';
 
 export class H2ServerStream extends H2Stream implements DownstreamStream {
   readonly #connection: H2Connection;
@@ -22,6 +25,12 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   #answerDone = false;
   /** A head whose answer may have no content: it waits to learn whether trailers follow, or ends the stream itself. */
   #heldHead: string[] | null = null;
+  /** Asked for another protocol: what comes is no body, and waits for a tunnel. */
+  #asking = false;
+  #tunneling = false;
+  #early: SendQueue | null = null;
+  /** The client need not know of the key that HTTP/1.1 wants, nor of its answer. */
+  #ownKey = false;
 
   constructor(connection: H2Connection, id: number, windowBytes: number) {
     super(0, windowBytes);
@@ -37,6 +46,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     endStream: boolean,
     begin: (stream: H2ServerStream, head: RequestHead) => DownstreamSink,
   ): void {
+    if (head.upgrade !== '') this.#ask(head);
     this.#toHead = head.method === 'HEAD';
     if (head.body.kind === 'length') this.expectedBytes = head.body.length;
     if (endStream) this.#endRequest();
@@ -45,6 +55,18 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     if (this.#answerDone) return;
     this.#sink = sink;
     if (endStream && head.body.kind !== 'none') sink.onRequestEnd(null);
+  }
+
+  /** RFC 8441 5.1: a WebSocket of HTTP/2 has no key, and one of HTTP/1.1 must have one. */
+  #ask(head: RequestHead): void {
+    settleConnect(head);
+    if (head.upgrade === '') return;
+    this.#asking = true;
+    // What comes before the answer is not paid back, so that the window bounds it.
+    this.paused = true;
+    if (head.upgrade !== WEBSOCKET || head.headers.has(KEY_FIELD)) return;
+    this.#ownKey = true;
+    head.headers.add(KEY_FIELD, websocketKey());
   }
 
   /** Refuses a request that does not become an exchange. */
@@ -64,6 +86,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   // --- from the client -------------------------------------------------------------------------------------------
 
   override onFields(fields: readonly string[], endStream: boolean, tooLarge: string | null): void {
+    if (this.#asking || this.#tunneling) return this.#refuseTrailers('a header section within a tunnel');
     if (!endStream) return this.#refuseTrailers('a second header section that does not end the stream');
     if (tooLarge !== null) return this.#refuseTrailers(tooLarge);
     const trailers = readTrailers(fields);
@@ -78,12 +101,16 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   }
 
   override onContent(chunk: Buffer, start: number, end: number): void {
-    this.#sink?.onRequestData(chunk, start, end);
+    if (this.#asking) (this.#early ??= new SendQueue()).push(chunk, start, end);
+    else this.#sink?.onRequestData(chunk, start, end);
   }
 
   override onContentEnd(): void {
     this.#requestDone = true;
-    this.#sink?.onRequestEnd(null);
+    if (this.#asking) return;
+    const sink = this.#sink;
+    if (this.#tunneling && this.#answerDone) this.#sink = null;
+    sink?.onRequestEnd(null);
   }
 
   override onWritable(): void {
@@ -92,7 +119,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
 
   /** RFC 9113 8.1: an answer that needs no more of the request stops it. */
   override onEndSent(): void {
-    if (!this.#requestDone) this.#connection.reset(this, ERROR.none);
+    if (!this.#requestDone && !this.#tunneling) this.#connection.reset(this, ERROR.none);
   }
 
   override onAborted(code: number, detail: string, by: AbortedBy): void {
@@ -112,8 +139,11 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   writeHead(head: ResponseHead, body: BodyKind): void {
     if (this.#answerBegun || this.#answerDone) return;
     this.#answerBegun = true;
+    if (this.#asking) hideSuccess(head);
+    if (this.#ownKey) head.headers.remove(ACCEPT_FIELD);
     const fields = responseFields(head, body);
-    if (this.#toHead || body.kind === 'none') this.#finish(fields, null);
+    if (head.status === 101) this.#connection.sender.fields(this, fields, false);
+    else if (this.#toHead || body.kind === 'none') this.#finish(fields, null);
     else if (body.kind === 'length' && body.length === 0) this.#heldHead = fields;
     else this.#connection.sender.fields(this, fields, false);
   }
@@ -125,7 +155,11 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
 
   end(trailers: HeaderList | null): void {
     if (this.#answerDone || !this.#answerBegun) return;
-    this.#finish(this.#heldHead, trailers === null || trailers.size === 0 ? null : trailers.fields);
+    if (this.#tunneling) {
+      this.#answerDone = true;
+      if (this.#requestDone) this.#sink = null;
+      this.#connection.sender.end(this, null);
+    } else this.#finish(this.#heldHead, trailers === null || trailers.size === 0 ? null : trailers.fields);
   }
 
   /** @param head a head that was not sent yet */
@@ -138,8 +172,19 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     if (head === null || trailers !== null) sender.end(this, trailers);
   }
 
+  tunnel(sink: DownstreamSink): void {
+    this.#sink = sink;
+    this.#asking = false;
+    this.#tunneling = true;
+    this.resumeRequest();
+    const early = this.#early;
+    this.#early = null;
+    early?.moveTo({ bytes: (chunk, start, end) => sink.onRequestData(chunk, start, end) }, early.sizeBytes);
+    if (this.#requestDone) sink.onRequestEnd(null);
+  }
+
   reset(): void {
-    if (this.#answerDone) return;
+    if (this.#answerDone && !this.#tunneling) return;
     this.#answerDone = true;
     this.#sink = null;
     this.#connection.reset(this, ERROR.internal);

@@ -47,8 +47,11 @@ export interface UpstreamStream {
   reset(): void;
   pauseResponse(): void;
   resumeResponse(): void;
-  /** Within `onResponseHead` of a 101: `sink` gets the endpoint's bytes from here on, and our side stays open until `end`. */
-  tunnel(sink: TunnelSink): void;
+  /**
+   * Within `onResponseHead` of a 101: `sink` gets the endpoint's bytes from here on, and our side stays open until `end`.
+   * `onUpstreamFailure` may then follow `onResponseEnd`.
+   */
+  tunnel(sink: UpstreamSink): void;
 }
 
 /** What an endpoint's connection tells the exchange. Exactly one of `onResponseEnd` and `onUpstreamFailure` comes last. */
@@ -64,9 +67,3 @@ export interface UpstreamSink {
   onUpstreamDrain(): void;
   onUpstreamFailure(kind: FailureKind, sent: 'nothing' | 'head' | 'body', detail: string): void;
 }
-
-/** What is left of it in a tunnel. There `onUpstreamFailure` may follow `onResponseEnd`, until our side has ended too. */
-export type TunnelSink = Pick<
-  UpstreamSink,
-  'onResponseData' | 'onResponseEnd' | 'onUpstreamDrain' | 'onUpstreamFailure'
->;

@@ -18,6 +18,8 @@ export interface ForwardContext {
   readonly maxBodyBytes: number;
   /** How long a request waits for a first endpoint to appear. */
   readonly endpointWaitMs: number;
+  /** How many tunnels are open. */
+  readonly tunnels: { add(count: number): void };
   /** Header work that the direction wants done once, before the route is chosen: tracing, identity. */
   readonly prepare: (exchange: Exchange) => void;
   /** The exchange is over: counters and access log, once. */

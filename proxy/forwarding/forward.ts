@@ -24,6 +24,7 @@ import { editRequest, editResponse } from './edits.ts';
 import { callDeadlineMs, cutShort, noteHead, noteTrailers, passDeadline } from './grpc-call.ts';
 import { outcomeOf, peerFailure, peerSaid } from './outcome.ts';
 import { decideRetry, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
+import { openTunnel } from './tunnel.ts';
 
 type Phase = 'parked' | 'endpoint' | 'stream' | 'backoff' | 'open' | 'done';
 
@@ -293,6 +294,15 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     x.headMs = now - x.startMs;
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
+    if (head.status === 101 && this.#stream !== null) this.#tunnel(this.#stream);
+  }
+
+  /** Hands both ends over; what is left for us is the record. */
+  #tunnel(upstream: UpstreamStream): void {
+    this.#stream = null;
+    if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
+    const { idleTimeoutMs = 0 } = this.#action ?? {};
+    openTunnel(this.exchange, this.#downstream, upstream, idleTimeoutMs, this.#context, () => this.#finish());
   }
 
   #answerDirectly(route: Route): void {
@@ -317,12 +327,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #tryTimedOut(): void {
     this.#due.tryMs = NEVER;
     this.#observeSilence();
-    const failure: Failure = {
-      kind: 'per-try-timeout',
-      side: 'local',
-      sent: 'head',
-      detail: 'the per-try timeout is over',
-    };
+    const failure: Failure = { kind: 'per-try-timeout', side: 'local', sent: 'head', detail: 'the try took too long' };
     if (this.#answering || this.#retry({ kind: 'failure', failure })) return;
     this.fail(failure.kind, failure.detail, failure.side, failure.sent);
   }

@@ -28,10 +28,12 @@ export interface RetriedRequest {
   readonly isGrpc: boolean;
 }
 
+/** What was asked of an upgrade may have been done already, as little repeatable as the CONNECT that it becomes. */
 export function retriedRequest(policy: RetryConfig, exchange: Exchange, replayable: boolean): RetriedRequest {
   const { request, isGrpc } = exchange;
   const key = policy.idempotencyKeyHeader;
-  return { method: request.method, hasIdempotencyKey: key !== '' && request.headers.has(key), replayable, isGrpc };
+  const method = request.upgrade === '' ? request.method : 'CONNECT';
+  return { method, hasIdempotencyKey: key !== '' && request.headers.has(key), replayable, isGrpc };
 }
 
 export type AttemptOutcome =

@@ -2,47 +2,51 @@
  * An exchange after its upgrade was accepted: bytes both ways until both sides have ended, or one breaks.
  * Either side may end first and the other goes on; the slower one brakes the faster one. Knows no protocol and no HTTP version.
  */
-import type { Clock } from '#base/clock.ts';
-import { Deadline, type TimerWheel } from '#base/timer-wheel.ts';
+import { Deadline } from '#base/timer-wheel.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Failure, FailureKind } from '../exchange/failure.ts';
-import type { DownstreamSink, DownstreamStream, TunnelSink, UpstreamStream } from '../exchange/stream.ts';
+import type { DownstreamSink, DownstreamStream, UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
+import type { ForwardContext } from './context.ts';
 
-export interface TunnelEnv {
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  /** Open tunnels. */
-  readonly tunnels: { add(count: number): void };
+export type TunnelEnv = Pick<ForwardContext, 'clock' | 'wheel' | 'tunnels'>;
+
+/**
+ * Takes both ends over, once the head of the 101 is written. Bytes that were held for the tunnel move at once.
+ * @param idleTimeoutMs neither side sends for so long: both are reset; 0: never
+ * @param onOver called once; what went wrong stands in the exchange
+ */
+export function openTunnel(
+  exchange: Exchange,
+  downstream: DownstreamStream,
+  upstream: UpstreamStream,
+  idleTimeoutMs: number,
+  env: TunnelEnv,
+  onOver: () => void,
+): void {
+  const tunnel = new Tunnel(exchange, downstream, upstream, idleTimeoutMs, env, onOver);
+  upstream.tunnel(tunnel);
+  downstream.tunnel(tunnel);
 }
 
-export interface TunnelEnds {
-  readonly downstream: DownstreamStream;
-  readonly upstream: UpstreamStream;
-}
-
-export class Tunnel extends Deadline implements DownstreamSink, TunnelSink {
+class Tunnel extends Deadline implements DownstreamSink, UpstreamSink {
   readonly #exchange: Exchange;
   readonly #downstream: DownstreamStream;
   readonly #upstream: UpstreamStream;
   readonly #idleTimeoutMs: number;
   readonly #env: TunnelEnv;
-  readonly #onOver: (failure: Failure | null) => void;
+  readonly #onOver: () => void;
   #movedMs: number;
   #requestEnded = false;
   #responseEnded = false;
   #over = false;
 
-  /**
-   * Takes both ends over. Bytes that were held for it come at once.
-   * @param idleTimeoutMs neither side sends for so long: both are reset; 0: never
-   * @param onOver called once, with null when both sides ended well
-   */
   constructor(
     exchange: Exchange,
-    { downstream, upstream }: TunnelEnds,
+    downstream: DownstreamStream,
+    upstream: UpstreamStream,
     idleTimeoutMs: number,
     env: TunnelEnv,
-    onOver: (failure: Failure | null) => void,
+    onOver: () => void,
   ) {
     super();
     this.#exchange = exchange;
@@ -54,8 +58,6 @@ export class Tunnel extends Deadline implements DownstreamSink, TunnelSink {
     this.#movedMs = env.clock.now();
     env.tunnels.add(1);
     if (idleTimeoutMs > 0) env.wheel.schedule(this, idleTimeoutMs);
-    upstream.tunnel(this);
-    downstream.tunnel(this);
   }
 
   // --- what the client's end tells us ---------------------------------------------------------------------------
@@ -104,6 +106,11 @@ export class Tunnel extends Deadline implements DownstreamSink, TunnelSink {
     this.#end({ kind, side: 'upstream', sent, detail });
   }
 
+  /** Nothing: stream and head were there before the tunnel. */
+  onUpstreamReady(): void {}
+  onInterim(): void {}
+  onResponseHead(): void {}
+
   // --- its end ---------------------------------------------------------------------------------------------------
 
   override onDeadline(): void {
@@ -122,6 +129,7 @@ export class Tunnel extends Deadline implements DownstreamSink, TunnelSink {
     this.#over = true;
     if (this.wheelSlot >= 0) this.#env.wheel.cancel(this);
     this.#env.tunnels.add(-1);
-    this.#onOver(failure);
+    this.#exchange.failure = failure;
+    this.#onOver();
   }
 }

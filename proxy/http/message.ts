@@ -63,7 +63,7 @@ export class RequestHead {
   body: BodyKind;
   keepAlive: boolean;
   expectContinue: boolean;
-  /** Protocols asked for, `h2c` left out; '' unless both `Connection: upgrade` and Upgrade are there. */
+  /** Protocols asked for, `h2c` left out; '' unless both `Connection: upgrade` and Upgrade are there. One, on a GET, once `upgrade.ts` settled it. */
   upgrade: string;
   absoluteForm: boolean;
 
@@ -106,7 +106,7 @@ export class ResponseHead {
   keepAlive: boolean;
   /** From `Keep-Alive: timeout=`; 0 when absent. */
   keepAliveTimeoutMs: number;
-  /** The protocol switched to, on a 101; else ''. */
+  /** The protocol switched to, on a 101, which an HTTP/2 stream accepts by 2xx; else ''. */
   upgrade: string;
   /** Content-Length of an answer without body (HEAD, 304; RFC 9110 8.6), to be passed on; -1 when absent. */
   declaredLength: number;

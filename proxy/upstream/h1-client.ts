@@ -13,6 +13,7 @@ import type { HeaderList } from '../http/headers.ts';
 import type { BodyKind, HeadLimits, RequestHead, ResponseHead } from '../http/message.ts';
 import { classifyConnectError, type OnData, type OpenedSocket } from '../net/connect.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
+import { resetSocket } from '../net/reset.ts';
 
 /** The pool, as its connections see it. */
 export interface H1Owner {
@@ -43,6 +44,8 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   readonly #parser: ResponseParser;
   readonly #output: Output;
   #sink: UpstreamSink | null = null;
+  /** After a 101: the connection carries no request any more. */
+  #tunneling = false;
   #connected = false;
   #gone = false;
   #idleMs: number;
@@ -111,10 +114,10 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
 
   writeHead(head: RequestHead, body: BodyKind): void {
     if (this.#gone) return;
-    this.#parser.expect(head.method);
+    this.#parser.expect(head.method, head.upgrade);
     this.#chunked = body.kind === 'chunked';
     this.#sent = 'head';
-    this.#output.text(writeRequestHead(head, body, ''));
+    this.#output.text(writeRequestHead(head, body, head.upgrade === '' ? '' : 'upgrade'));
     this.#output.flushSoon();
   }
 
@@ -136,12 +139,16 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     this.#requestEnded = true;
     if (this.#chunked) this.#output.text(trailers === null ? CHUNK_END : writeTrailers(trailers));
     this.#output.flush();
+    if (!this.#tunneling) return;
+    this.#socket.end();
+    this.#leaveTunnel();
   }
 
   /** An answer that is refused but whole in the bytes at hand (a short 503) costs no connection: `#parse` decides after reading on. */
   reset(): void {
     this.#sink = null;
-    if (!this.#parsing) this.#socket.destroy();
+    if (this.#tunneling) resetSocket(this.#socket);
+    else if (!this.#parsing) this.#socket.destroy();
   }
 
   pauseResponse(): void {
@@ -156,12 +163,31 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     this.#rest = null;
     this.#socket.resume();
     if (rest !== null) this.#onData(rest);
-    if (this.#serverEnded && this.#rest === null) this.#onServerEnd();
+    if (this.#serverEnded && this.#rest === null && !this.#tunneling) this.#onServerEnd();
+  }
+
+  tunnel(sink: UpstreamSink): void {
+    this.#sink = sink;
+    this.#tunneling = true;
+    this.#chunked = false;
+    this.#requestEnded = false;
+  }
+
+  /** Both sides have ended: the server has yet to take what was written. */
+  #leaveTunnel(): void {
+    if (!this.#requestEnded || !this.#serverEnded) return;
+    this.#sink = null;
+    this.#freeSinceMs = this.#options.clock.now();
+    this.#options.wheel.schedule(this, this.#idleMs);
   }
 
   // --- response in -----------------------------------------------------------------------------------------------
 
   #onData(chunk: Buffer): void {
+    if (this.#tunneling) {
+      this.#relay(chunk, 0);
+      return;
+    }
     if (this.#sink === null) {
       // Nobody asked: a server that speaks first on an idle connection cannot be trusted with the next answer (RFC 9112 9.2).
       this.#socket.destroy();
@@ -185,9 +211,16 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
       this.#socket.destroy();
       return;
     }
-    if (this.#responseEnded) this.#complete(used < chunk.length);
+    if (this.#tunneling) this.#relay(chunk, used);
+    else if (this.#responseEnded) this.#complete(used < chunk.length);
     else if (this.#sink === null) this.#socket.destroy();
     else if (used < chunk.length) this.#rest = Buffer.from(chunk.subarray(used));
+  }
+
+  #relay(chunk: Buffer, start: number): void {
+    beginTurn();
+    if (start < chunk.length) this.#sink?.onResponseData(chunk, start, chunk.length);
+    endTurn();
   }
 
   onInterim(head: ResponseHead): void {
@@ -195,11 +228,6 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   }
 
   onResponseHead(head: ResponseHead): void {
-    if (head.status === 101) {
-      this.#fail('upstream-protocol-error', 'the server switched protocols without being asked');
-      this.#socket.destroy();
-      return;
-    }
     if (!head.keepAlive || head.body.kind === 'until-close') this.#reusable = false;
     if (head.keepAliveTimeoutMs > 0) {
       this.#idleMs = Math.min(this.#options.idleMs, Math.max(0, head.keepAliveTimeoutMs - KEEP_ALIVE_MARGIN_MS));
@@ -247,6 +275,11 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   #onServerEnd(): void {
     // Through TLS the end can come with the last bytes, while they wait here for a client that does not keep up.
     this.#serverEnded = true;
+    if (this.#tunneling) {
+      this.#sink?.onResponseEnd(null);
+      this.#leaveTunnel();
+      return;
+    }
     if (this.#rest !== null) return;
     if (this.#sink === null) {
       this.#socket.destroy();

@@ -82,6 +82,8 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
   #opened = 0;
   #idleSinceMs: number;
   #error: NodeJS.ErrnoException | null = null;
+  /** Streams that may be opened only if the server's settings say so. */
+  readonly #unsettled: H2ClientStream[] = [];
 
   constructor(open: (onData: OnData) => OpenedSocket, owner: H2Owner, options: H2ClientOptions) {
     super();
@@ -146,6 +148,11 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
     return id;
   }
 
+  whenSettled(stream: H2ClientStream): void {
+    if (this.connection.gotSettings) stream.onSettled();
+    else this.#unsettled.push(stream);
+  }
+
   onStreamOver(_stream: H2Stream): void {
     this.#active--;
     if (this.#active === 0) this.#idleSinceMs = this.#options.clock.now();
@@ -189,6 +196,7 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
     this.#closing = true;
     this.#ended = true;
     this.#options.wheel.cancel(this);
+    this.#settle();
     const code = this.#error?.code ?? 'closed';
     if (this.#connected) {
       this.#owner.onGone(this, null);
@@ -202,7 +210,12 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
   #stopOpening(): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#settle();
     this.#owner.onClosing(this);
+  }
+
+  #settle(): void {
+    for (const stream of this.#unsettled.splice(0)) stream.onSettled();
   }
 
   /** Says goodbye when nothing is under way any more. */
@@ -229,6 +242,7 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
   onPeerStream(): void {}
 
   onPeerSettings(): void {
+    this.#settle();
     if (this.room > 0) this.#owner.onCapacity(this);
   }
 

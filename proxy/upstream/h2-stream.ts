@@ -11,13 +11,17 @@ import { requestFields } from '../http/h2/request-fields.ts';
 import { readResponse, readTrailers } from '../http/h2/response-fields.ts';
 import { STATE } from '../http/h2/stream-state.ts';
 import { type AbortedBy, H2Stream } from '../http/h2/stream.ts';
-import type { BodyKind, RequestHead, ResponseHead } from '../http/message.ts';
+import { type BodyKind, NO_BODY, type RequestHead, type ResponseHead } from '../http/message.ts';
+import { showSuccess } from '../http/upgrade.ts';
+import { ACCEPT_FIELD, KEY_FIELD, WEBSOCKET, websocketAccept } from '../http/websocket.ts';
 
 /** The connection, as its streams see it. */
 export interface H2StreamHost {
   readonly connection: H2Connection;
   /** The next id; 0: no stream can be opened any more. */
   takeId(): number;
+  /** Calls `onSettled` once the server has told its settings, or never will; at once if it has. */
+  whenSettled(stream: H2ClientStream): void;
   /** The stream gives its place free. */
   onStreamOver(stream: H2ClientStream): void;
 }
@@ -38,6 +42,10 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
   #heldHead: string[] | null = null;
   #headSeen = false;
   #interims = 0;
+  /** The request for another protocol that has no answer yet. */
+  #asked: RequestHead | null = null;
+  #tunneling = false;
+  #serverEnded = false;
   /** What a breach of the rules by the server is to be called. */
   #breachKind: FailureKind = 'upstream-protocol-error';
 
@@ -52,10 +60,24 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
 
   writeHead(head: RequestHead, body: BodyKind): void {
     if (this.#sink === null || this.id !== 0) return;
-    this.#method = head.method;
     const fields = requestFields(head, body);
-    if (body.kind === 'length' && body.length === 0) this.#heldHead = fields;
+    this.#method = fields[1]!;
+    if (head.upgrade !== '') {
+      this.#asked = head;
+      this.#heldHead = fields;
+      this.#host.whenSettled(this);
+    } else if (body.kind === 'length' && body.length === 0) this.#heldHead = fields;
     else this.#open(fields, body.kind === 'none');
+  }
+
+  /** RFC 8441 3: a protocol may be named only to a server that said so. */
+  onSettled(): void {
+    const head = this.#heldHead;
+    this.#heldHead = null;
+    if (head === null || this.#sink === null) return;
+    const { gotSettings, peer } = this.#host.connection;
+    if (!gotSettings || peer.connectProtocol) this.#open(head, false);
+    else process.nextTick(() => this.#fail('upstream-protocol-error', 'the server takes no extended CONNECT'));
   }
 
   /** Takes an id and sends the head: ids must go out in order, so none is taken for a head that waits. */
@@ -79,7 +101,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
   }
 
   end(trailers: HeaderList | null): void {
-    if (this.#requestEnded || this.#sink === null) return;
+    if (this.#requestEnded || this.#sink === null || this.#asked !== null) return;
     const fields = trailers === null || trailers.size === 0 ? null : trailers.fields;
     const head = this.#heldHead;
     this.#heldHead = null;
@@ -87,6 +109,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     if (this.#requestEnded) return;
     this.#requestEnded = true;
     this.#host.connection.sender.end(this, fields);
+    if (this.#serverEnded) this.#sink = null;
   }
 
   reset(): void {
@@ -109,10 +132,16 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     this.#host.connection.resume(this);
   }
 
+  tunnel(sink: UpstreamSink): void {
+    this.#sink = sink;
+    this.#tunneling = true;
+  }
+
   // --- response in -----------------------------------------------------------------------------------------------
 
   override onFields(fields: readonly string[], endStream: boolean, tooLarge: string | null): void {
     if (tooLarge !== null) this.#breach(tooLarge, 'response-headers-too-large');
+    else if (this.#tunneling) this.#breach('a header section within a tunnel');
     else if (this.#headSeen) this.#onTrailers(fields, endStream);
     else {
       const head = readResponse(fields, endStream, this.#method);
@@ -133,8 +162,25 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     if (body.kind !== 'chunked') this.expectedBytes = body.kind === 'length' ? body.length : 0;
     // The place becomes free first, so that a request waiting behind this one can have it.
     if (endStream && !this.#host.connection.endReceived(this)) return;
+    if (this.#asked !== null) this.#settleTunnel(head, this.#asked);
     this.#sink?.onResponseHead(head);
     if (endStream) this.#complete(null);
+  }
+
+  /** 2xx accepts the protocol, in the model by 101. After any other answer there is nothing to be sent. */
+  #settleTunnel(head: ResponseHead, asked: RequestHead): void {
+    this.#asked = null;
+    if (head.status >= 300) {
+      showSuccess(head);
+      this.end(null);
+      return;
+    }
+    head.status = 101;
+    head.upgrade = asked.upgrade;
+    head.body = NO_BODY;
+    const key = asked.headers.get(KEY_FIELD);
+    if (asked.upgrade !== WEBSOCKET || key === undefined || head.headers.has(ACCEPT_FIELD)) return;
+    head.headers.add(ACCEPT_FIELD, websocketAccept(key));
   }
 
   #onTrailers(fields: readonly string[], endStream: boolean): void {
@@ -160,8 +206,13 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
   /** The answer is whole. What is left of the request is not wanted any more (RFC 9113 8.1). */
   #complete(trailers: HeaderList | null): void {
     const sink = this.#sink;
-    this.#sink = null;
-    if (this.state !== STATE.closed) this.#leave();
+    if (this.#tunneling) {
+      this.#serverEnded = true;
+      if (this.#requestEnded) this.#sink = null;
+    } else {
+      this.#sink = null;
+      if (this.state !== STATE.closed) this.#leave();
+    }
     sink?.onResponseEnd(trailers);
   }
 

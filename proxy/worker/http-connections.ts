@@ -25,12 +25,15 @@ export interface HttpConnectionsEnv {
   readonly meters: Meters;
 }
 
+/** Upgrades travel as extended CONNECT. */
+const PLAIN_TUNING: H2ServerTuning = { ...DEFAULT_H2_SERVER_TUNING, extendedConnect: true };
+
 /**
  * A peer's sidecar carries all its application's requests on one connection: room for more streams that stand still, and patience with
  * an application that gives up many at once. Strangers get the defaults.
  */
 const MESH_TUNING: H2ServerTuning = {
-  ...DEFAULT_H2_SERVER_TUNING,
+  ...PLAIN_TUNING,
   connectionWindowBytes: 8 * 1024 * 1024,
   abuse: { ...DEFAULT_H2_SERVER_TUNING.abuse, resets: { burst: 10_000, perSecond: 330 } },
 };
@@ -77,7 +80,7 @@ export class HttpConnections {
         ? new H1Server(socket, options)
         : new H2Server(socket, {
             ...options,
-            tuning: peer.identity === '' ? DEFAULT_H2_SERVER_TUNING : MESH_TUNING,
+            tuning: peer.identity === '' ? PLAIN_TUNING : MESH_TUNING,
             onAbuse: (reason) => env.meters.abuse.with('downstream', reason).inc(),
           });
     this.#open.add(connection);

@@ -47,6 +47,8 @@ function edgeLabels(edge: Edge): string[] {
   ];
 }
 
+const SWITCHED = 101;
+
 export class Meters {
   readonly requests: MetricFamily<Counter>;
   readonly durations: MetricFamily<Histogram>;
@@ -64,6 +66,7 @@ export class Meters {
   readonly detections: MetricFamily<Counter>;
   readonly abuse: MetricFamily<Counter>;
   readonly tcpBytes: MetricFamily<Counter>;
+  readonly tunnels: MetricFamily<Gauge>;
 
   constructor(registry: MetricRegistry) {
     const edge = [...EDGE_LABELS];
@@ -123,6 +126,7 @@ export class Meters {
       ['side', 'reason'],
     );
     this.tcpBytes = registry.counter('tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']);
+    this.tunnels = registry.gauge('tulle_tunnels', 'Open WebSockets and other upgraded requests.', ['direction']);
   }
 
   /** Handles for one edge; series appear with their first request. */
@@ -173,8 +177,11 @@ class EdgeMeters implements EndpointMeters {
     else if (grpcStatus < 0) (this.#plain[status] ??= this.#counter(status, -1, '-')).inc();
     else if (status === 200) (this.#calls[grpcStatus] ??= this.#counter(200, grpcStatus, '-')).inc();
     else this.#counter(status, grpcStatus, '-').inc();
-    this.#duration ??= this.#meters.durations.with(...this.#labels);
-    this.#duration.observe(durationMs / 1000);
+    // How long a tunnel was open says nothing of how fast an answer came.
+    if (status !== SWITCHED) {
+      this.#duration ??= this.#meters.durations.with(...this.#labels);
+      this.#duration.observe(durationMs / 1000);
+    }
     if (bytesIn > 0) (this.#requestBytes ??= this.#meters.requestBytes.with(...this.#labels)).add(bytesIn);
     if (bytesOut > 0) (this.#responseBytes ??= this.#meters.responseBytes.with(...this.#labels)).add(bytesOut);
   }

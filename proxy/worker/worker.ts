@@ -199,6 +199,7 @@ export class Worker {
       replayBytes: REPLAY_BYTES,
       maxBodyBytes: limits.maxBodyBytes,
       endpointWaitMs: WAIT_MS,
+      tunnels: this.#meters.tunnels.with(direction),
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),
     };

@@ -13,6 +13,7 @@ import {
   type ParseFailure,
   RequestHead,
 } from '../message.ts';
+import { isProtocol } from '../upgrade.ts';
 import { isMethod, isPath, isValue, RULE, ruleOf, type Rule } from './field-rules.ts';
 
 function malformed(detail: string): ParseFailure {
@@ -177,7 +178,7 @@ export class RequestFields {
   /** RFC 9113 8.5: host and port only. RFC 8441 4: with a protocol, a target like any other. */
   #judgeConnect(scheme: string): ParseFailure | null {
     if (this.#protocol !== '') {
-      if (!isMethod(this.#protocol)) return malformed(':protocol is not a token');
+      if (!isProtocol(this.#protocol)) return malformed(':protocol is not the name of a protocol');
       const protocol = this.#protocol;
       this.#protocol = '';
       const refused = this.#judgeTarget(scheme);
@@ -219,8 +220,9 @@ function withPort(authority: string, scheme: string): string {
 
 /** What may be left out is: a request is written from the model alone. */
 export function requestFields(head: RequestHead, body: BodyKind): string[] {
-  const isConnect = head.method === 'CONNECT';
-  const fields = [':method', head.method];
+  const method = head.upgrade === '' ? head.method : 'CONNECT';
+  const isConnect = method === 'CONNECT';
+  const fields = [':method', method];
   if (!isConnect || head.upgrade !== '') fields.push(':scheme', head.scheme, ':path', head.path);
   if (head.authority !== '') fields.push(':authority', head.authority);
   if (isConnect && head.upgrade !== '') fields.push(':protocol', head.upgrade);

@@ -62,7 +62,8 @@ function bodyOf(length: number, endStream: boolean): BodyKind {
 
 /** @param toHead the answer is to a HEAD request: it may tell the length that GET would have had */
 export function responseFields(head: ResponseHead, body: BodyKind): string[] {
-  const fields = [':status', String(head.status)];
+  // RFC 8441 4: there is no 101 here, and 200 accepts the protocol.
+  const fields = [':status', head.status === 101 ? '200' : String(head.status)];
   if (head.status >= 200 && head.status !== 204) {
     const length = body.kind === 'length' ? body.length : body.kind === 'none' ? head.declaredLength : -1;
     if (length >= 0) fields.push('content-length', String(length));

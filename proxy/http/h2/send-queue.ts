@@ -33,7 +33,7 @@ export class SendQueue {
   }
 
   /** Moves `bytes`, at most `sizeBytes`, to `output`. */
-  moveTo(output: FrameOutput, bytes: number): void {
+  moveTo(output: Pick<FrameOutput, 'bytes'>, bytes: number): void {
     let left = bytes;
     this.sizeBytes -= bytes;
     while (left > 0) {

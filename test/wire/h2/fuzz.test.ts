@@ -100,7 +100,7 @@ function ask(text: string, cut: (left: number) => number): unknown {
   const asked = Array.from({ length: 6 }, (_, i) => {
     const one = new Asked();
     const stream = new H2ClientStream(
-      { connection, takeId, onStreamOver: () => undefined },
+      { connection, takeId, whenSettled: () => undefined, onStreamOver: () => undefined },
       one,
       false,
       WINDOWS.streamWindowBytes,

