@@ -3,7 +3,7 @@
  * and what is wrong between objects becomes a condition. Parts that did not change keep their identity.
  */
 import { objectKey } from '../kinds/meta.ts';
-import type { Service } from '../kinds/service.ts';
+import type { Service, ServicePortSpec } from '../kinds/service.ts';
 import { portKey, type Endpoint, type MeshService, type ServicePort, type Workload } from '../model/mesh.ts';
 import type { World } from '../sources/world.ts';
 import type { Compiled, CompileOptions } from './compiled.ts';
@@ -25,13 +25,14 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
   if (previous !== undefined && onlyEndpointsChanged(world, options, previous)) {
     return compileEndpoints(world, previous);
   }
-  const workloads = compileWorkloads(world, options);
+  const workloads = compileWorkloads(world, options, previous);
   const sources: EndpointSources = {
     pods: podIndex(world.pods),
     podsByKey: world.pods,
     slices: sliceIndex(world.endpointSlices),
     workloads,
   };
+  const placeOf = placer(world, options, sources, previous);
   const routes = attachRoutes(world);
   const policies = policyTable(world);
   const losses = new Losses();
@@ -39,11 +40,10 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
   const endpoints = new Map<string, readonly Endpoint[]>();
   for (const [key, service] of world.services) {
     if (meshPorts(service).length === 0) continue;
-    services.set(key, meshService(service, portsOf(service, sources, routes, policies, losses), options.clusterDomain));
-    const { namespace, name } = service.meta;
-    for (const port of meshPorts(service)) {
-      endpoints.set(portKey(namespace, name, port.port), endpointsOf(service, port, sources));
-    }
+    const placed = meshPorts(service).map((port) => ({ port, place: placeOf(service, port) }));
+    for (const { port, place } of placed) endpoints.set(endpointsKey(service, port), place.endpoints);
+    const ports = placed.map(({ port, place }) => meshPort(service, port, place, routes, policies, losses));
+    services.set(key, meshService(service, ports, options.clusterDomain));
   }
   const { trustDomain, clusterDomain } = options;
   const mesh = share(previous?.mesh, { trustDomain, clusterDomain, services, workloads, endpoints });
@@ -52,11 +52,8 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
 }
 
 /** Services, routes, policies and namespaces are the very same: only where Services are can differ. */
-function onlyEndpointsChanged(
-  world: World,
-  options: CompileOptions,
-  { world: before, options: old }: Compiled,
-): boolean {
+function onlyEndpointsChanged(world: World, options: CompileOptions, previous: Compiled): boolean {
+  const { world: before } = previous;
   return (
     world.services === before.services &&
     world.httpRoutes === before.httpRoutes &&
@@ -64,13 +61,35 @@ function onlyEndpointsChanged(
     world.referenceGrants === before.referenceGrants &&
     world.trafficPolicies === before.trafficPolicies &&
     world.namespaces === before.namespaces &&
-    options.trustDomain === old.trustDomain &&
-    options.clusterDomain === old.clusterDomain &&
-    options.defaultMtlsMode === old.defaultMtlsMode
+    sameOptions(options, previous.options)
   );
 }
 
-function compileWorkloads(world: World, options: CompileOptions): ReadonlyMap<string, Workload> {
+/** Whatever Services, routes and policies say, the same pods are at the same places. */
+function samePlaces(world: World, options: CompileOptions, previous: Compiled): boolean {
+  const { world: before } = previous;
+  return (
+    world.pods === before.pods &&
+    world.endpointSlices === before.endpointSlices &&
+    world.namespaces === before.namespaces &&
+    sameOptions(options, previous.options)
+  );
+}
+
+function sameOptions(a: CompileOptions, b: CompileOptions): boolean {
+  return (
+    a.trustDomain === b.trustDomain && a.clusterDomain === b.clusterDomain && a.defaultMtlsMode === b.defaultMtlsMode
+  );
+}
+
+function compileWorkloads(
+  world: World,
+  options: CompileOptions,
+  previous: Compiled | undefined,
+): ReadonlyMap<string, Workload> {
+  if (previous?.world.services === world.services && samePlaces(world, options, previous)) {
+    return previous.mesh.workloads;
+  }
   const services = selectorIndex(world.services);
   const workloads = new Map<string, Workload>();
   for (const pod of world.pods.values()) {
@@ -80,21 +99,51 @@ function compileWorkloads(world: World, options: CompileOptions): ReadonlyMap<st
   return workloads;
 }
 
-function portsOf(
-  service: Service,
+/** Where a Service port is. */
+type Place = Pick<ServicePort, 'targetPorts'> & { readonly endpoints: readonly Endpoint[] };
+
+/** Finds places. A route or policy that changes moves nothing, and to look for every pod again would be most of the work. */
+function placer(
+  world: World,
+  options: CompileOptions,
   sources: EndpointSources,
+  previous: Compiled | undefined,
+): (service: Service, port: ServicePortSpec) => Place {
+  const kept = previous !== undefined && samePlaces(world, options, previous) ? previous : null;
+  return (service, port) => {
+    const key = objectKey(service.meta);
+    if (kept?.world.services.get(key) === service) {
+      const before = kept.mesh.services.get(key)?.ports.find((p) => p.port === port.port);
+      const endpoints = kept.mesh.endpoints.get(endpointsKey(service, port));
+      if (before !== undefined && endpoints !== undefined) return { targetPorts: before.targetPorts, endpoints };
+    }
+    return {
+      targetPorts: targetPorts(service, port, sources.pods),
+      endpoints: endpointsOf(service, port, sources),
+    };
+  };
+}
+
+function endpointsKey({ meta }: Service, { port }: ServicePortSpec): string {
+  return portKey(meta.namespace, meta.name, port);
+}
+
+function meshPort(
+  service: Service,
+  port: ServicePortSpec,
+  place: Place,
   routes: AttachedRoutes,
   policies: PolicyTable,
   losses: Losses,
-): readonly ServicePort[] {
-  return meshPorts(service).map((port) => ({
+): ServicePort {
+  return {
     name: port.name,
     port: port.port,
     protocol: protocolOf(port),
-    targetPorts: targetPorts(service, port, sources.pods),
+    targetPorts: place.targetPorts,
     routes: routesOf(service, port, routes, policies, losses),
     policy: backendPolicy(settler(policies.levelsOfPort(service, port.name), losses)),
-  }));
+  };
 }
 
 function meshingStatuses(world: World): readonly ObjectStatus[] {

@@ -121,8 +121,13 @@ spec: { from: [{ group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: $
 `;
 }
 
+function randomNamespace(random: Random, _name: string, namespace: string): string {
+  const inject = pick(random, ['enabled', 'disabled']);
+  return `{ apiVersion: v1, kind: Namespace, metadata: { name: ${namespace}, labels: { tulle.dev/inject: ${inject} } } }`;
+}
+
 const FAST = [randomPod, randomPod, randomSlice];
-const ALL = [...FAST, randomService, randomRoute, randomGrpcRoute, randomGrant, randomPolicy];
+const ALL = [...FAST, randomService, randomRoute, randomGrpcRoute, randomGrant, randomPolicy, randomNamespace];
 
 function randomEvents(random: Random, kinds: typeof ALL): ObjectEvent[] {
   return Array.from({ length: 1 + Math.floor(random() * 3) }, (): ObjectEvent => {
@@ -133,14 +138,14 @@ function randomEvents(random: Random, kinds: typeof ALL): ObjectEvent[] {
   });
 }
 
-t.test('after any change of pods and slices the fast path says what a whole compilation says', async (t) => {
+t.test('after any change what was taken over says what a whole compilation says', async (t) => {
   const random = seededRandom(7);
   const store = new WorldStore();
   for (let i = 0; i < 12; i++) store.apply(randomEvents(random, ALL));
   let compiled = compile(store.world, DEFAULT_COMPILE_OPTIONS);
   let fast = 0;
-  for (let i = 0; i < 300; i++) {
-    store.apply(randomEvents(random, i % 20 === 19 ? ALL : FAST));
+  for (let i = 0; i < 600; i++) {
+    store.apply(randomEvents(random, i < 300 && i % 20 !== 19 ? FAST : ALL));
     const before = compiled.world;
     compiled = compile(store.world, DEFAULT_COMPILE_OPTIONS, compiled);
     const anew = compile(store.world, DEFAULT_COMPILE_OPTIONS);
