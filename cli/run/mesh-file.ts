@@ -76,3 +76,19 @@ export function readMeshFile(stateFolder: string): RunningMesh | null {
     return null;
   }
 }
+
+/** Why no mesh can be started with this state folder: one runs there, and the two would undo each other's files. Null: it can. */
+export function occupied(stateFolder: string): string | null {
+  const running = readMeshFile(stateFolder);
+  if (running === null || !isAlive(running.runnerPid)) return null;
+  return `a mesh runs with the state folder ${stateFolder} already (process ${running.runnerPid}): end it, or name another with --state-dir`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -14,7 +14,7 @@ import { startControlPlane, type ControlPlaneProcess } from './control-plane-pro
 import { Fleet } from './fleet.ts';
 import { loopbackNetwork } from './loopback-network.ts';
 import { followManifests, type Manifests } from './manifests.ts';
-import { MeshFile } from './mesh-file.ts';
+import { MeshFile, occupied } from './mesh-file.ts';
 import type { Network } from './network.ts';
 import { ObjectFolder } from './object-folder.ts';
 import type { Replica } from './replica.ts';
@@ -51,6 +51,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
 
 async function openMesh(options: MeshOptions, scope: Scope): Promise<Mesh> {
   const { settings, clock, report } = options;
+  const refusal = occupied(settings.stateFolder);
+  if (refusal !== null) throw new Error(refusal);
   mkdirSync(settings.stateFolder, { recursive: true });
   const watchdog = startWatchdog();
   scope.add(() => watchdog.close());

@@ -16,8 +16,9 @@ import type { RunContext } from './context.ts';
 import { deathNotice } from './death-notice.ts';
 import { sidecarCommand, tokenFile } from './sidecar.ts';
 
-/** How often a sidecar that is not ready is asked again. */
+/** How often a sidecar is asked that is not ready yet, and one that is: it may be told to end by others than us. */
 const SIDECAR_POLL_MS = 50;
+const SIDECAR_CHECK_MS = 1000;
 /** Longer than any start takes, even of many at once. */
 const SIDECAR_SLOW_MS = 15_000;
 /** Who is told to end keeps serving so long, until every sidecar has heard that it is leaving. */
@@ -120,7 +121,7 @@ export class Replica {
       watchdog,
       backoff,
       logFile,
-      onStart: () => (role === 'app' ? this.#appStarted() : void this.#awaitSidecar()),
+      onStart: () => (role === 'app' ? this.#appStarted() : this.#sidecarStarted()),
       onDeath: (exit, restartInMs) => {
         report.problem(deathNotice(this.plan.name, role, exit, restartInMs, logFile));
         if (role === 'app') this.#appDied();
@@ -160,15 +161,24 @@ export class Replica {
     this.#setAppReady(false);
   }
 
-  /** Asks until it is ready; says once what keeps one that takes too long. */
-  async #awaitSidecar(sinceMs = this.#context.clock.now(), told = false): Promise<void> {
+  #sidecarStarted(): void {
+    // A question planned for its predecessor would be asked beside ours.
+    this.#poll?.cancel();
+    void this.#askSidecar();
+  }
+
+  /** Asks as long as it lives; says once what keeps one that takes too long. */
+  async #askSidecar(sinceMs = this.#context.clock.now(), told = false): Promise<void> {
     const { clock, report } = this.#context;
     const pid = this.sidecarPid;
     const answer = await ask(`http://${this.network.metricsAddress}/readyz`);
     // Another process may have taken its place while we asked.
     if (pid !== this.sidecarPid || pid === null) return;
-    if (answer?.status === 200) {
-      this.#setSidecarReady(true);
+    // No answer within its time is no refusal: whoever was ready may be busy.
+    const ready = answer === null ? this.#sidecarReady : answer.status === 200;
+    if (ready !== this.#sidecarReady) this.#setSidecarReady(ready);
+    if (ready) {
+      this.#poll = clock.after(SIDECAR_CHECK_MS, () => void this.#askSidecar());
       return;
     }
     const isSlow = clock.now() - sinceMs > SIDECAR_SLOW_MS;
@@ -176,7 +186,7 @@ export class Replica {
       const why = answer?.body.trim().replaceAll('\n', '; ') ?? 'it does not answer';
       report.problem(`the sidecar of ${this.plan.name} is not ready yet: ${why}`);
     }
-    this.#poll = clock.after(SIDECAR_POLL_MS, () => void this.#awaitSidecar(sinceMs, told || isSlow));
+    this.#poll = clock.after(SIDECAR_POLL_MS, () => void this.#askSidecar(sinceMs, told || isSlow));
   }
 
   #setSidecarReady(ready: boolean): void {

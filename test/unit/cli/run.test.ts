@@ -1,4 +1,6 @@
 /** The runner's decisions without any process: environment, ports, rolling updates, what is said about edits and deaths. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { FakeClock } from '#base/fake-clock.ts';
 import { Problems } from '#base/problems.ts';
@@ -8,6 +10,7 @@ import { AddressPool } from '../../../cli/run/addresses.ts';
 import { deathNotice } from '../../../cli/run/death-notice.ts';
 import { describeEdits } from '../../../cli/run/edits.ts';
 import { expand, invocation, type PodFacts } from '../../../cli/run/environment.ts';
+import { occupied } from '../../../cli/run/mesh-file.ts';
 import { podObject } from '../../../cli/run/pod-object.ts';
 import { Prober } from '../../../cli/run/prober.ts';
 import { planReplica, revisionOf } from '../../../cli/run/replica-plan.ts';
@@ -318,4 +321,14 @@ t.test('says how a process died, and what to do when its address is taken', asyn
       'cart-1 cannot be started: spawn nodd ENOENT (again in 400ms)',
     ],
   );
+});
+
+t.test('a state folder belongs to one mesh at a time', (t) => {
+  const folder = t.testdir({ 'mesh.json': JSON.stringify({ runnerPid: process.pid }) });
+  t.match(occupied(folder), new RegExp(`process ${process.pid}\\): end it, or name another with --state-dir`));
+  const { pid } = spawnSync('true');
+  writeFileSync(`${folder}/mesh.json`, JSON.stringify({ runnerPid: pid }));
+  t.equal(occupied(folder), null, 'its runner is gone');
+  t.equal(occupied(t.testdir({})), null);
+  t.end();
 });
