@@ -132,7 +132,11 @@ const RETRY_MEMBERS = {
     'Response statuses that count as retriable-status.',
   ),
   methods: optional(words(METHODS, 1), null, 'Methods that are tried again; else the idempotent ones.'),
-  grpc: optional(words(GRPC_STATUSES, 0), null, 'gRPC statuses that are tried again.'),
+  grpc: optional(
+    words(GRPC_STATUSES, 0),
+    null,
+    'gRPC statuses that are tried again when they come as the whole answer. Calls are POST: name it in methods too.',
+  ),
   idempotencyKeyHeader: optional(headerName, null, 'A request with this header is tried again whatever its method.'),
   backoff: optional(object(BACKOFF_MEMBERS, BACKOFF_RULES), null, 'Waits between tries, with jitter.'),
   budget: optional(BUDGET, null, 'Bound of retries to a backend in all, so that retries do not add to an overload.'),

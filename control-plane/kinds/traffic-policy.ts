@@ -91,7 +91,6 @@ function notInForce(spec: RawSpec): readonly string[] {
   const { retries, loadBalancer } = spec;
   const policy = loadBalancer?.policy ?? null;
   const given: readonly (readonly [path: string, isGiven: boolean])[] = [
-    ['spec.retries.grpc', (retries?.grpc ?? null) !== null],
     ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
     ['spec.loadBalancer.policy', policy !== null && !BALANCERS_IN_FORCE.has(policy)],
     ['spec.loadBalancer.hashOn', (loadBalancer?.hashOn ?? null) !== null],

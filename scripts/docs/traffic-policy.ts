@@ -9,7 +9,6 @@ const CRD = join(import.meta.dirname, '..', '..', 'crds', 'trafficpolicies.yaml'
 
 /** Accepted and checked, but without effect in this version. Below such a field nothing is in force either. */
 export const NOT_IN_FORCE = [
-  'retries.grpc',
   'retries.hedge',
   'loadBalancer.hashOn',
   'loadBalancer.slowStart',

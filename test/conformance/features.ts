@@ -7,7 +7,7 @@ import { TABLES } from './tables.ts';
 export interface Feature {
   /** Gateway API, `pkg/features`. */
   readonly name: string;
-  readonly support: 'yes' | 'partly' | 'no';
+  readonly support: 'yes' | 'no';
   /** Tables of the conformance suite that show it. */
   readonly tables: readonly string[];
   /** What is missing, or which test of ours shows what the suite has no table for. */
@@ -18,16 +18,12 @@ function yes(name: string, tables: readonly string[], note = ''): Feature {
   return { name, support: 'yes', tables, note };
 }
 
-function partly(name: string, tables: readonly string[], note: string): Feature {
-  return { name, support: 'partly', tables, note };
-}
-
 function no(name: string, note: string): Feature {
   return { name, support: 'no', tables: [], note };
 }
 
 const NO_MIRROR = 'a rule with the filter answers 500, `Accepted=False UnsupportedValue`';
-const NO_GRPC = 'decided as the tables want; the sidecar carries no HTTP/2 to applications yet';
+const GRPC = '`test/interop/grpc-mesh.test.ts`: with grpc-js through real sidecars';
 
 export const FEATURES: readonly Feature[] = [
   yes('Mesh', ['MeshBasic', 'MeshFrontend', 'MeshTrafficSplit']),
@@ -57,13 +53,13 @@ export const FEATURES: readonly Feature[] = [
   yes('HTTPRouteRequestTimeout', [], '`test/stack/data-plane`'),
   yes('HTTPRouteBackendTimeout', [], '`test/stack/data-plane`'),
   yes('HTTPRouteBackendProtocolWebSocket', [], '`test/stack/data-plane`'),
-  no('HTTPRouteBackendProtocolH2C', 'the sidecar carries no HTTP/2 to applications yet'),
+  yes('HTTPRouteBackendProtocolH2C', [], '`test/stack/grpc.test.ts`'),
   no('HTTPRouteCORS', NO_MIRROR),
   no('HTTPRouteRequestMirror', NO_MIRROR),
   no('HTTPRouteRequestMultipleMirrors', NO_MIRROR),
   no('HTTPRouteRequestPercentageMirror', NO_MIRROR),
-  partly('GRPCRoute', ['MeshGRPCRouteRequestHeaderModifier', 'MeshGRPCRouteWeight'], NO_GRPC),
-  partly('GRPCRouteNamedRouteRule', [], `\`test/golden/compile/grpc-route.in.yaml\`; ${NO_GRPC}`),
+  yes('GRPCRoute', ['MeshGRPCRouteRequestHeaderModifier', 'MeshGRPCRouteWeight'], GRPC),
+  yes('GRPCRouteNamedRouteRule', [], '`test/golden/compile/grpc-route.in.yaml`'),
   yes('ReferenceGrant', [], '`test/golden/compile/reference-grant.in.yaml`, for routes to Services'),
   no('Gateway', 'this is a mesh: parents of routes are Services, those of other kinds are left to other controllers'),
 ];

@@ -111,7 +111,6 @@ tracing: { sampling: 10 }`) as unknown;
     },
     loadBalancer: { policy: 'PeakEwma' },
     notInForce: [
-      'spec.retries.grpc',
       'spec.retries.hedge',
       'spec.loadBalancer.hashOn',
       'spec.loadBalancer.slowStart',
