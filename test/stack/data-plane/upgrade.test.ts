@@ -26,6 +26,7 @@ const ASK = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ec
 const SECOND = 'GET /second HTTP/1.1\r\nHost: a\r\n\r\n';
 const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
 const POD_ADDRESS = '127.0.0.4';
+const UPLOAD_BYTES = 64 * 1024 * 1024;
 const authority = new TestAuthority();
 
 /** Client's sidecar, mutual TLS, server's sidecar, application. */
@@ -156,12 +157,41 @@ t.test('a 101 to something else, without a protocol, or that nobody asked for, i
   }
 });
 
+t.test('a side that does not read brakes the other, over two hops, and loses nothing', async (t) => {
+  const raw = await rawUpstream(accepting());
+  t.teardown(() => raw.close());
+  const { port } = await twoHops(t, raw.port);
+  const client = await openWire(port);
+  client.write(ASK);
+  await client.includes('101');
+  const app = raw.connections[0]!.socket;
+  const before = app.bytesRead;
+  app.pause();
+  client.socket.end(Buffer.alloc(UPLOAD_BYTES));
+  // Nothing tells of a brake but that it holds: the same figure for a while.
+  for (let last = -1; last !== client.socket.writableLength;) {
+    last = client.socket.writableLength;
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  }
+  t.ok(
+    client.socket.writableLength > UPLOAD_BYTES / 2,
+    `${client.socket.writableLength} bytes still wait at the client`,
+  );
+  app.resume();
+  await raw.connections[0]!.closed();
+  t.equal(app.bytesRead - before, UPLOAD_BYTES);
+  app.end();
+  await client.closed();
+});
+
+/** The fields of a request that asks for `protocol`. */
+const upgrade = (protocol: string, more = ''): string =>
+  `Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\nUpgrade: ${protocol}\r\n${more}\r\n`;
+
 t.test(
   'what cannot be an upgrade goes on as an ordinary request: h2c, TLS, a body, another method, HTTP/1.0',
   async (t) => {
     const r = await rig(t, [answering(() => okResponse('plain'))]);
-    const upgrade = (protocol: string, more = ''): string =>
-      `Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\nUpgrade: ${protocol}\r\n${more}\r\n`;
     const asks = [
       `GET / HTTP/1.1\r\n${upgrade('h2c')}`,
       `GET / HTTP/1.1\r\n${upgrade('HTTP/2.0, TLS/1.2')}`,
