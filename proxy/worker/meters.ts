@@ -49,6 +49,47 @@ function edgeLabels(edge: Edge): string[] {
 
 const SWITCHED = 101;
 
+/** Name, help and labels of each family. */
+const FAMILIES = {
+  requests: ['tulle_requests_total', 'Requests that are over.', REQUEST_LABELS],
+  durations: ['tulle_request_duration_seconds', 'From the request head to the end of the answer.', EDGE_LABELS],
+  requestBytes: ['tulle_request_bytes_total', 'Bytes of request bodies.', EDGE_LABELS],
+  responseBytes: ['tulle_response_bytes_total', 'Bytes of response bodies.', EDGE_LABELS],
+  retries: ['tulle_retries_total', 'Tries after the first.', EDGE_LABELS],
+  localAnswers: ['tulle_local_answers_total', 'Answers that the sidecar gave itself.', ['direction', 'reason']],
+  refused: [
+    'tulle_refused_requests_total',
+    'Requests that were refused before they had a route.',
+    ['direction', 'reason'],
+  ],
+  connections: ['tulle_downstream_connections', 'Open connections of clients.', ['direction', 'connection_security']],
+  connectionsOpened: [
+    'tulle_downstream_connections_total',
+    'Connections that clients opened.',
+    ['direction', 'connection_security'],
+  ],
+  upstreamConnections: ['tulle_upstream_connections', 'Open connections to endpoints.', ['cluster']],
+  upstreamConnectionsOpened: ['tulle_upstream_connections_total', 'Connections opened to endpoints.', ['cluster']],
+  connectFailures: [
+    'tulle_upstream_connect_failures_total',
+    'Connections to endpoints that did not come about.',
+    ['cluster', 'reason'],
+  ],
+  handshakesRefused: ['tulle_handshakes_refused_total', 'Inbound TLS handshakes that were refused.', ['reason']],
+  detections: [
+    'tulle_protocol_detections_total',
+    'What undeclared ports turned out to speak.',
+    ['direction', 'port', 'protocol'],
+  ],
+  abuse: [
+    'tulle_http2_abuse_total',
+    'HTTP/2 connections ended because the other side cost too much.',
+    ['side', 'reason'],
+  ],
+  tcpBytes: ['tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']],
+  tunnels: ['tulle_tunnels', 'Open WebSockets and other upgraded requests.', ['direction']],
+} as const satisfies Record<string, readonly [name: string, help: string, labels: readonly string[]]>;
+
 export class Meters {
   readonly requests: MetricFamily<Counter>;
   readonly durations: MetricFamily<Histogram>;
@@ -69,64 +110,23 @@ export class Meters {
   readonly tunnels: MetricFamily<Gauge>;
 
   constructor(registry: MetricRegistry) {
-    const edge = [...EDGE_LABELS];
-    this.requests = registry.counter('tulle_requests_total', 'Requests that are over.', REQUEST_LABELS);
-    this.durations = registry.histogram(
-      'tulle_request_duration_seconds',
-      'From the request head to the end of the answer.',
-      edge,
-    );
-    this.requestBytes = registry.counter('tulle_request_bytes_total', 'Bytes of request bodies.', edge);
-    this.responseBytes = registry.counter('tulle_response_bytes_total', 'Bytes of response bodies.', edge);
-    this.retries = registry.counter('tulle_retries_total', 'Tries after the first.', edge);
-    this.localAnswers = registry.counter('tulle_local_answers_total', 'Answers that the sidecar gave itself.', [
-      'direction',
-      'reason',
-    ]);
-    this.refused = registry.counter(
-      'tulle_refused_requests_total',
-      'Requests that were refused before they had a route.',
-      ['direction', 'reason'],
-    );
-    this.connections = registry.gauge('tulle_downstream_connections', 'Open connections of clients.', [
-      'direction',
-      'connection_security',
-    ]);
-    this.connectionsOpened = registry.counter(
-      'tulle_downstream_connections_total',
-      'Connections that clients opened.',
-      ['direction', 'connection_security'],
-    );
-    this.upstreamConnections = registry.gauge('tulle_upstream_connections', 'Open connections to endpoints.', [
-      'cluster',
-    ]);
-    this.upstreamConnectionsOpened = registry.counter(
-      'tulle_upstream_connections_total',
-      'Connections opened to endpoints.',
-      ['cluster'],
-    );
-    this.connectFailures = registry.counter(
-      'tulle_upstream_connect_failures_total',
-      'Connections to endpoints that did not come about.',
-      ['cluster', 'reason'],
-    );
-    this.handshakesRefused = registry.counter(
-      'tulle_handshakes_refused_total',
-      'Inbound TLS handshakes that were refused.',
-      ['reason'],
-    );
-    this.detections = registry.counter(
-      'tulle_protocol_detections_total',
-      'What undeclared ports turned out to speak.',
-      ['direction', 'port', 'protocol'],
-    );
-    this.abuse = registry.counter(
-      'tulle_http2_abuse_total',
-      'HTTP/2 connections ended because the other side cost too much.',
-      ['side', 'reason'],
-    );
-    this.tcpBytes = registry.counter('tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']);
-    this.tunnels = registry.gauge('tulle_tunnels', 'Open WebSockets and other upgraded requests.', ['direction']);
+    this.requests = registry.counter(...FAMILIES.requests);
+    this.durations = registry.histogram(...FAMILIES.durations);
+    this.requestBytes = registry.counter(...FAMILIES.requestBytes);
+    this.responseBytes = registry.counter(...FAMILIES.responseBytes);
+    this.retries = registry.counter(...FAMILIES.retries);
+    this.localAnswers = registry.counter(...FAMILIES.localAnswers);
+    this.refused = registry.counter(...FAMILIES.refused);
+    this.connections = registry.gauge(...FAMILIES.connections);
+    this.connectionsOpened = registry.counter(...FAMILIES.connectionsOpened);
+    this.upstreamConnections = registry.gauge(...FAMILIES.upstreamConnections);
+    this.upstreamConnectionsOpened = registry.counter(...FAMILIES.upstreamConnectionsOpened);
+    this.connectFailures = registry.counter(...FAMILIES.connectFailures);
+    this.handshakesRefused = registry.counter(...FAMILIES.handshakesRefused);
+    this.detections = registry.counter(...FAMILIES.detections);
+    this.abuse = registry.counter(...FAMILIES.abuse);
+    this.tcpBytes = registry.counter(...FAMILIES.tcpBytes);
+    this.tunnels = registry.gauge(...FAMILIES.tunnels);
   }
 
   /** Handles for one edge; series appear with their first request. */
