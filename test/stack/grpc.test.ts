@@ -141,7 +141,7 @@ t.test(
   async (t) => {
     const told: (number | undefined)[] = [];
     const r = await rig(t, [(stream) => stream.on('close', () => told.push(stream.rstCode))]);
-    const { head, trailers, body, resetCode } = await r.call({ 'grpc-timeout': '50m' });
+    const { head, trailers, body, resetCode } = await r.call({ 'grpc-timeout': '500m' });
     t.match(head, {
       ':status': 200,
       'content-type': 'application/grpc',
@@ -150,7 +150,7 @@ t.test(
     });
     t.same([trailers, body, resetCode], [null, '', 0]);
     const leftMs = parseGrpcTimeout(String(r.seen[0]?.[0]?.['grpc-timeout'])) ?? 0;
-    t.ok(leftMs > 0 && leftMs <= 50, `${leftMs} ms were left of 50`);
+    t.ok(leftMs > 0 && leftMs <= 500, `${leftMs} ms were left of 500`);
     await until(
       () => JSON.stringify({ ...underWay(r.worker), downstream: 0 }) === JSON.stringify(NOTHING),
       'nothing is under way',
@@ -181,7 +181,7 @@ t.test('a deadline goes on with the answer; the status comes as trailers then', 
       stream.write('first');
     },
   ]);
-  const { head, trailers, body, resetCode } = await r.call({ 'grpc-timeout': '200m' });
+  const { head, trailers, body, resetCode } = await r.call({ 'grpc-timeout': '1S' });
   t.same(
     [head[':status'], head['grpc-status'], body, trailers?.['grpc-status'], resetCode],
     [200, undefined, 'first', '4', 0],
