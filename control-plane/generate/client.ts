@@ -8,6 +8,8 @@ export interface Client {
   readonly namespace: string;
   /** Key in `Mesh.workloads`; null when it is no known pod. */
   readonly workload: string | null;
+  /** The proof of identity names no pod, only this service account: the workload counts if it runs as that. */
+  readonly serviceAccount?: string;
   readonly dialect: Dialect;
 }
 

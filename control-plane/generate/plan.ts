@@ -62,7 +62,7 @@ export function fullName(destination: Destination): string {
 
 /** Resources that no destination stands behind. Undefined: `name` is none of them. */
 function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: string): Plan | null | undefined {
-  const workload = client.workload === null ? undefined : mesh.workloads.get(client.workload);
+  const workload = ownWorkload(mesh, client);
   if (type === TYPE.listener && name === INBOUND_LISTENER) {
     if (workload === undefined || client.dialect !== 'sidecar') return null;
     return { parts: [workload], variant: name, encode: () => Listener.encode(inboundListener(workload)).finish() };
@@ -81,6 +81,11 @@ function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: strin
     variant: `${name} ${client.namespace}`,
     encode: () => RouteConfiguration.encode(captureTable(mesh, client)).finish(),
   };
+}
+
+function ownWorkload(mesh: Mesh, { workload, serviceAccount }: Client): Workload | undefined {
+  const found = workload === null ? undefined : mesh.workloads.get(workload);
+  return serviceAccount === undefined || serviceAccount === found?.serviceAccount ? found : undefined;
 }
 
 function planApplication(workload: Workload | undefined, name: string): Plan | null {

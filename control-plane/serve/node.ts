@@ -37,7 +37,8 @@ export function introduce(node: Node, caller: Caller): Result<Introduction, stri
   }
   if (namespace !== caller.namespace) return err('node.id names another namespace than the proof of identity');
   if (caller.pod !== null && pod !== caller.pod) return err('node.id names another pod than the proof of identity');
-  return ok({ nodeId: node.id, client: { namespace, workload: workloadKey(namespace, pod), dialect } });
+  const proven = caller.pod === null ? { serviceAccount: caller.serviceAccount } : {};
+  return ok({ nodeId: node.id, client: { namespace, workload: workloadKey(namespace, pod), dialect, ...proven } });
 }
 
 /** Key in `Mesh.workloads`. */

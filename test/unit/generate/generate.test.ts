@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Node } from '#api/generated/envoy/config/core/v3/core.ts';
 import { inboundCluster, PASSTHROUGH_CLUSTER, TYPE, type ResourceType } from '#api/names.ts';
 import { formatProblems, type Problems } from '#base/problems.ts';
 import type { Result } from '#base/result.ts';
@@ -13,6 +14,7 @@ import { DEFAULT_COMPILE_OPTIONS } from '../../../control-plane/compile/compiled
 import type { Client } from '../../../control-plane/generate/client.ts';
 import { generateResource, GeneratorCache, listNames } from '../../../control-plane/generate/resources.ts';
 import type { Mesh } from '../../../control-plane/model/mesh.ts';
+import { introduce } from '../../../control-plane/serve/node.ts';
 import { decodeCluster } from '../../../proxy/config/decode/cluster.ts';
 import { decodeEndpoints } from '../../../proxy/config/decode/endpoints.ts';
 import { decodeListener } from '../../../proxy/config/decode/listener.ts';
@@ -135,4 +137,19 @@ t.test('who asks for everything gets it, who should not gets nothing', async (t)
     asked.map(([type, name]) => generateResource(mesh, ENVOY, type, name, '')),
     asked.map(() => null),
   );
+});
+
+t.test('the inbound side of a workload is told to who has proven to be it, or to run as it', (t) => {
+  const pod =
+    '{ apiVersion: v1, kind: Pod, metadata: { name: cart-1, namespace: shop }, spec: { serviceAccountName: cart, containers: [{ name: app, image: x }] } }';
+  const { mesh } = compile(worldOf(pod), DEFAULT_COMPILE_OPTIONS);
+  const node = Node.fromPartial({ id: 'sidecar~cart-1~shop', userAgentName: 'tulle' });
+  const isTold = (serviceAccount: string, pod: string | null): boolean => {
+    const introduction = introduce(node, { namespace: 'shop', serviceAccount, pod });
+    if (!introduction.ok) throw new Error(introduction.error);
+    return generateResource(mesh, introduction.value.client, TYPE.listener, 'inbound', '') !== null;
+  };
+  t.same({ token: isTold('cart', 'cart-1'), certificate: isTold('cart', null) }, { token: true, certificate: true });
+  t.same({ other: isTold('web', null), anonymous: isTold('', null) }, { other: false, anonymous: false });
+  t.end();
 });
