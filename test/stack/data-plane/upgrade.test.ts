@@ -3,7 +3,15 @@
  * The application is raw bytes, or a small WebSocket server under a browser's client.
  */
 import { randomBytes } from 'node:crypto';
-import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import {
+  connect,
+  createServer,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { inboundCluster } from '#api/names.ts';
 import { renderPrometheus } from '../../../proxy/telemetry/prometheus.ts';
@@ -358,4 +366,35 @@ t.test('bytes of HTTP/2 before the answer are held, and dropped when it is refus
     raw.connections.map((wire) => wire.text.slice(wire.text.indexOf('\r\n\r\n') + 4)),
     ['early', ''],
   );
+});
+
+t.test('an application that speaks HTTP/2 gets extended CONNECT, if it says that it takes it', async (t) => {
+  for (const enableConnectProtocol of [true, false]) {
+    const app = createServer({ settings: { enableConnectProtocol } });
+    app.on('stream', (stream: ServerHttp2Stream, headers) => {
+      stream.on('error', () => undefined);
+      stream.respond({ ':status': 200, 'x-protocol': String(headers[':protocol']) });
+      stream.pipe(stream);
+    });
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    const { port } = app.address() as AddressInfo;
+    const r = await rig(t, [], {
+      cluster: { http2: true, endpoints: { cluster: 'echo:80', endpoints: [endpoint(port)] } },
+    });
+    const client = await r.connect();
+    client.write(
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    if (enableConnectProtocol) {
+      // The key and its answer are the example of RFC 6455 1.3.
+      t.match(await client.includes('upgrade: websocket\r\n\r\n'), /^HTTP\/1\.1 101 [^]*x-protocol: websocket\r\n/);
+      t.match(client.text, 'sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n');
+      client.socket.end('there and back');
+      t.match(await client.closed(), /there and back$/);
+    } else t.match(await client.includes('takes no extended CONNECT'), /^HTTP\/1\.1 502 /);
+    await until(() => underWay(r.worker).activeRequests === 0, 'nothing is under way');
+    client.socket.destroy();
+    await r.worker.close();
+    app.close();
+  }
 });
