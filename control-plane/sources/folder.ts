@@ -162,8 +162,8 @@ export class FolderSource implements Source {
     for (const { file } of this.#files.values()) {
       problems.push(...file.problems);
       for (const [id, object] of file.objects) {
-        const first = next.get(id);
-        if (first === undefined) next.set(id, object);
+        const first = this.#standing(id) ?? next.get(id) ?? object;
+        if (first === object) next.set(id, object);
         else problems.push(duplicateProblem(id, object, first));
       }
     }
@@ -172,6 +172,12 @@ export class FolderSource implements Source {
     if (events.length > 0) this.#onBatch(events);
     const over = Math.max(0, problems.length - MAX_PROBLEMS);
     this.#reportProblems({ list: problems.slice(0, MAX_PROBLEMS), dropped: dropped + over });
+  }
+
+  /** What is in force stays so beside a new object of the same name, wherever that lies: a mistake changes nothing. */
+  #standing(id: string): AnyObject | undefined {
+    const place = this.#inForce.get(id)?.place;
+    return place === undefined || place === null ? undefined : this.#files.get(place.file)?.file.objects.get(id);
   }
 
   #reportProblems(problems: SourceProblems): void {

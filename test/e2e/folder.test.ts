@@ -14,6 +14,10 @@ const PATIENCE_MS = 10_000;
 const service = (name: string, port: number | string): string =>
   `apiVersion: v1\nkind: Service\nmetadata: { name: ${name}, namespace: shop }\nspec:\n  ports: [{ port: ${port} }]\n---\n`;
 
+/** What is said of the Service `a` in one file beside that of another. */
+const second = (file: string, first: string): string =>
+  `${file}:3:13: metadata.name: Service shop/a is already defined in ${first}:1, which counts (remove or rename one of them)`;
+
 /** A source on a folder, the World that it makes, and a way to wait for both. */
 class Bench {
   readonly folder: string;
@@ -120,6 +124,20 @@ t.test('an edit, a new file, a rename and a deletion are noticed', async (t) => 
     [() => bench.write('x/y/d.yaml', service('d', 4)), ['b:3', 'd:4']],
     [() => bench.write('x/y/d.yaml', service('d', 5)), ['b:3', 'd:5']],
     [() => rmSync(join(bench.folder, 'x'), { recursive: true }), ['b:3']],
+  ];
+  for (const [step, wanted] of steps) {
+    step();
+    t.same(await bench.until(wanted), wanted);
+  }
+});
+
+t.test('a second definition changes nothing until the first is gone, wherever in the order it lies', async (t) => {
+  const bench = await opened(t, { 'm.yaml': service('a', 1) });
+  const steps: readonly (readonly [() => void, readonly string[]])[] = [
+    [() => bench.write('a.yaml', service('a', 2)), ['a:1', second('a.yaml', 'm.yaml')]],
+    [() => bench.write('m.yaml', service('a', 3)), ['a:3', second('a.yaml', 'm.yaml')]],
+    [() => unlinkSync(join(bench.folder, 'm.yaml')), ['a:2']],
+    [() => bench.write('m.yaml', service('a', 4)), ['a:2', second('m.yaml', 'a.yaml')]],
   ];
   for (const [step, wanted] of steps) {
     step();
