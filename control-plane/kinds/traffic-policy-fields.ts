@@ -135,7 +135,7 @@ const RETRY_MEMBERS = {
   grpc: optional(
     words(GRPC_STATUSES, 0),
     null,
-    'gRPC statuses that are tried again when they come as the whole answer. Calls are POST: name it in methods too.',
+    'gRPC statuses that are tried again when they come as the whole answer. `methods` does not concern them.',
   ),
   idempotencyKeyHeader: optional(headerName, null, 'A request with this header is tried again whatever its method.'),
   backoff: optional(object(BACKOFF_MEMBERS, BACKOFF_RULES), null, 'Waits between tries, with jitter.'),

@@ -94,8 +94,9 @@ function judgeFailure(policy: RetryConfig, request: RetriedRequest, failure: Fai
     return judgeUnsent(policy, request, failure);
   }
   const safe = retry === 'reset' && policy.safeResets && SAFE_METHODS.has(request.method);
-  if (!safe) {
-    if (!onAnyReset(policy) && !onGrpcFailure(policy, request, failure)) return 'no: condition';
+  // Every call is a POST: who names statuses of calls means that calls may be repeated.
+  if (!safe && !onGrpcFailure(policy, request, failure)) {
+    if (!onAnyReset(policy)) return 'no: condition';
     if (!mayRepeat(policy, request)) return 'no: method';
   }
   return bodyVerdict(request);
@@ -124,8 +125,8 @@ function judgeResponse(
   { status, grpcStatus, retryAfterMs, unsentReason: unsent }: Extract<AttemptOutcome, { kind: 'response' }>,
 ): RetryVerdict {
   const anyMethod = unsent && (policy.on.includes('connect-failure') || policy.on.includes('refused-stream'));
-  if (!anyMethod) {
-    if (!onStatus(policy, status) && !onGrpcStatus(policy, grpcStatus)) return 'no: condition';
+  if (!anyMethod && !onGrpcStatus(policy, grpcStatus)) {
+    if (!onStatus(policy, status)) return 'no: condition';
     if (!unsent && !mayRepeat(policy, request)) return 'no: method';
   }
   if (!request.replayable) return 'no: body';
