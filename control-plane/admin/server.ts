@@ -31,7 +31,13 @@ export function startAdmin(address: string, views: AdminViews): Promise<Admin> {
   const host = address.slice(0, colon).replaceAll(/[[\]]/g, '');
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (request, response) => void answer(request, response, views));
+  server.on('request', (request, response) => {
+    answer(request, response, views).catch((error: unknown) => {
+      // A view with a defect costs its page, never the process.
+      if (!response.headersSent) say(response, 500, `this view could not be made: ${String(error)}`);
+      else response.destroy();
+    });
+  });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(Number(address.slice(colon + 1)), host, () => {

@@ -53,7 +53,7 @@ export class FolderSource implements Source {
 
   constructor(options: FolderOptions) {
     this.#options = options;
-    this.#watch = new FolderWatch(options.clock, () => void this.refresh());
+    this.#watch = new FolderWatch(options.clock, () => this.#lookAgain());
   }
 
   async start(
@@ -62,7 +62,7 @@ export class FolderSource implements Source {
   ): Promise<void> {
     this.#onBatch = onBatch;
     this.#onProblems = onProblems;
-    this.#rescan = this.#options.clock.every(RESCAN_MS, () => void this.refresh());
+    this.#rescan = this.#options.clock.every(RESCAN_MS, () => this.#lookAgain());
     await this.refresh();
   }
 
@@ -78,6 +78,15 @@ export class FolderSource implements Source {
     this.#again = true;
     this.#running ??= this.#lookUntilQuiet();
     return this.#running;
+  }
+
+  /** A look that fails is a defect of ours: it is told, what is in force stays, and the next look is another chance. */
+  #lookAgain(): void {
+    this.refresh().catch((error: unknown) => {
+      this.#options.log.error('the folders could not be read', {
+        error: error instanceof Error ? error.stack : String(error),
+      });
+    });
   }
 
   async #lookUntilQuiet(): Promise<void> {
@@ -138,7 +147,7 @@ export class FolderSource implements Source {
     const since = known.blankSince ?? clock.now();
     const restMs = since + BLANK_GRACE_MS - clock.now();
     if (restMs <= 0) return null;
-    if (known.blankSince === null) clock.after(restMs, () => void this.refresh());
+    if (known.blankSince === null) clock.after(restMs, () => this.#lookAgain());
     return { ...known, stamp: '', blankSince: since };
   }
 
@@ -168,8 +177,9 @@ export class FolderSource implements Source {
       }
     }
     const events = difference(this.#inForce, next);
-    this.#inForce = next;
     if (events.length > 0) this.#onBatch(events);
+    // Only what was taken in is in force: after a failure the next look tells it again.
+    this.#inForce = next;
     const over = Math.max(0, problems.length - MAX_PROBLEMS);
     this.#reportProblems({ list: problems.slice(0, MAX_PROBLEMS), dropped: dropped + over });
   }

@@ -250,3 +250,28 @@ t.test('a look at unchanged files tells nothing, and nothing is told after close
   await bench.refresh();
   t.equal(bench.batches, 1);
 });
+
+t.test('a look that fails is told, and the next one is another chance', async (t) => {
+  const folder = t.testdir({ 'a.yaml': service('a', 80) });
+  const clock = new FakeClock();
+  const told = Promise.withResolvers<string>();
+  const log = { ...silentLogger, error: told.resolve };
+  const source = new FolderSource({ roots: [folder], clock, log });
+  t.teardown(() => source.close());
+  const seen: string[] = [];
+  let defects = 0;
+  await source.start(
+    (events) => {
+      if (defects-- > 0) throw new Error('a defect');
+      for (const event of events) seen.push(event.type === 'set' ? event.object.meta.name : event.key);
+    },
+    () => undefined,
+  );
+  defects = 1;
+  writeFileSync(join(folder, 'b.yaml'), service('b', 80));
+  clock.advance(3000);
+  t.equal(await told.promise, 'the folders could not be read');
+  writeFileSync(join(folder, 'c.yaml'), service('c', 80));
+  await source.refresh();
+  t.same(seen, ['a', 'b', 'c']);
+});

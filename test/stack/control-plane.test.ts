@@ -5,6 +5,8 @@ import { request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { TYPE } from '#api/names.ts';
+import { Metrics } from '../../control-plane/admin/metrics.ts';
+import { startAdmin } from '../../control-plane/admin/server.ts';
 import { readSettings } from '../../control-plane/settings.ts';
 import { DeltaStream } from '../support/ads-client.ts';
 import { serviceWithEndpoint, startFolderMesh } from '../support/folder-mesh.ts';
@@ -138,6 +140,27 @@ t.test('admin tells health to everybody and details to this machine, and takes n
   ]);
   t.match(JSON.parse((await call(adminAddress, '/debug/mesh')).slice(4)), { services: { 'default/web': {} } });
   t.same(JSON.parse((await call(adminAddress, '/debug/problems')).slice(4)), []);
+});
+
+function broken(): never {
+  throw new Error('a defect');
+}
+
+t.test('a view with a defect costs its page and nothing else', async (t) => {
+  const admin = await startAdmin('127.0.0.1:0', {
+    isReady: () => true,
+    metrics: new Metrics(broken),
+    debug: { broken },
+  });
+  t.teardown(() => admin.close());
+  t.same(
+    [
+      await call(admin.address, '/metrics'),
+      await call(admin.address, '/debug/broken'),
+      await call(admin.address, '/readyz'),
+    ],
+    [...Array<string>(2).fill('500 this view could not be made: Error: a defect'), '200 ready'],
+  );
 });
 
 t.test('a port that is taken is told, and nothing is left open', async (t) => {
