@@ -19,8 +19,11 @@ export interface Programs {
   readonly root: string;
 }
 
-/** @param entry the script that Node was started with: `dist/tulle.cjs` or `cli/main.ts`. */
-export function ownPrograms(entry: string, stateFolder: string, searchPath: string): Programs {
+/**
+ * @param entry the script that Node was started with: `dist/tulle.cjs` or `cli/main.ts`.
+ * @param variables PATH, and settings of the programs for which the runner gives no flag
+ */
+export function ownPrograms(entry: string, stateFolder: string, variables: Readonly<Record<string, string>>): Programs {
   const script = realpathSync(entry);
   const root = path.dirname(path.dirname(script));
   const bundled = script.endsWith('.cjs');
@@ -32,7 +35,7 @@ export function ownPrograms(entry: string, stateFolder: string, searchPath: stri
   return {
     sidecar: start('proxy', 'proxy/main.ts'),
     controlPlane: start('control-plane', 'control-plane/main.ts'),
-    env: { PATH: searchPath, NODE_COMPILE_CACHE: path.join(stateFolder, 'compile-cache') },
+    env: { ...variables, NODE_COMPILE_CACHE: path.join(stateFolder, 'compile-cache') },
     root,
   };
 }

@@ -4,7 +4,7 @@
 import { cpSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ownPrograms } from '../programs.ts';
-import { runSettings, searchPath, untilSignal, type RunOptions } from '../run/options.ts';
+import { programVariables, runSettings, untilSignal, type RunOptions } from '../run/options.ts';
 import { runDemo } from './demo.ts';
 import { openScreen } from './screen.ts';
 
@@ -18,7 +18,7 @@ export interface DemoCommandOptions extends RunOptions {
 /** The exit code. */
 export async function demoCommand(folder: string | undefined, options: DemoCommandOptions): Promise<number> {
   const stateFolder = path.resolve(options.stateDir);
-  const programs = ownPrograms(process.argv[1] ?? '', stateFolder, searchPath());
+  const programs = ownPrograms(process.argv[1] ?? '', stateFolder, programVariables());
   const chosen = folder ?? copyShop(path.join(programs.root, 'examples/shop'), stateFolder);
   if (statSync(chosen, { throwIfNoEntry: false })?.isDirectory() !== true) {
     process.stderr.write(`${chosen} is no folder\n`);

@@ -7,7 +7,7 @@ import { systemClock } from '#base/clock.ts';
 import { ownPrograms } from '../programs.ts';
 import type { Report } from './report.ts';
 import { startMesh, type Mesh } from './mesh.ts';
-import { runSettings, searchPath, untilSignal, type RunOptions } from './options.ts';
+import { programVariables, runSettings, untilSignal, type RunOptions } from './options.ts';
 
 /** The exit code. */
 export async function runCommand(folder: string, options: RunOptions): Promise<number> {
@@ -21,7 +21,7 @@ export async function runCommand(folder: string, options: RunOptions): Promise<n
     news: (line) => process.stdout.write(`${line}\n`),
     problem: (line) => process.stdout.write(`! ${line}\n`),
   };
-  const programs = ownPrograms(process.argv[1] ?? '', settings.stateFolder, searchPath());
+  const programs = ownPrograms(process.argv[1] ?? '', settings.stateFolder, programVariables());
   const mesh = await startMesh({ settings, programs, clock: systemClock, report });
   report.news(
     `control plane: ${mesh.controlPlane.xdsAddress}; state: ${settings.stateFolder}; logs: ${settings.logFolder}`,

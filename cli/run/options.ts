@@ -32,8 +32,17 @@ export function runSettings(folder: string, options: RunOptions): RunSettings {
   };
 }
 
+/** What our own programs get: where programs are, and the settings that the caller has for them. Flags of the runner count first. */
+export function programVariables(): Readonly<Record<string, string>> {
+  const variables: Record<string, string> = { PATH: searchPath() };
+  for (const [name, value] of Object.entries(process.env)) {
+    if (name.startsWith('TULLE_') && value !== undefined) variables[name] = value;
+  }
+  return variables;
+}
+
 /** PATH begins with the folder of this Node, so that `command: [node, …]` finds one that is new enough. */
-export function searchPath(): string {
+function searchPath(): string {
   return [path.dirname(process.execPath), process.env['PATH'] ?? '/usr/bin:/bin'].join(path.delimiter);
 }
 

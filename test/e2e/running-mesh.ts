@@ -67,7 +67,7 @@ export async function startFolder(
   const state = path.dirname(folder);
   const said: string[] = [];
   const searchPath = `${path.dirname(process.execPath)}:/usr/bin:/bin`;
-  const programs = ownPrograms(path.join(ROOT, 'cli/main.ts'), state, searchPath);
+  const programs = ownPrograms(path.join(ROOT, 'cli/main.ts'), state, { PATH: searchPath });
   const mesh = await startMesh({
     settings: {
       folder,
