@@ -2,12 +2,22 @@
  * From what sources report to the mesh in force, on a clock that the test moves; and the certificates that a control plane keeps fresh.
  */
 import { X509Certificate } from 'node:crypto';
+import { setImmediate } from 'node:timers';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
+import { TYPE } from '#api/names.ts';
+import type { ResourceType } from '#api/names.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Logger } from '#base/log.ts';
 import { AuthorityUpkeep } from '../../control-plane/authority-upkeep.ts';
+import { MeshProvider } from '../../control-plane/mesh-provider.ts';
 import { MeshState } from '../../control-plane/mesh-state.ts';
+import type { Mesh } from '../../control-plane/model/mesh.ts';
+import { DeltaSubscription } from '../../control-plane/serve/delta-subscription.ts';
+import type { Lookup } from '../../control-plane/serve/provider.ts';
+import { SotwSubscription } from '../../control-plane/serve/sotw-subscription.ts';
 import type { Source, SourceProblems } from '../../control-plane/sources/source.ts';
 import type { ObjectEvent } from '../../control-plane/sources/world.ts';
 import { readSettings } from '../../control-plane/settings.ts';
@@ -62,7 +72,7 @@ function recorder(): { log: Logger; lines: string[] } {
   return { lines, log: { ...silentLogger, info: note('info'), warn: note('warn'), error: note('error') } };
 }
 
-function playedState() {
+function playedState(onMesh: (mesh: Mesh) => void = () => undefined) {
   const [first, second] = [new PlayedSource(), new PlayedSource()];
   const clock = new FakeClock();
   const { log, lines } = recorder();
@@ -73,7 +83,10 @@ function playedState() {
     clusterIpRange: null,
     clock,
     log,
-    onChange: ({ mesh }) => changes.push([...mesh.services.keys()].join(' ')),
+    onChange: ({ mesh }) => {
+      changes.push([...mesh.services.keys()].join(' '));
+      onMesh(mesh);
+    },
     onCompiled: () => undefined,
   });
   return { first, second, clock, lines, changes, state };
@@ -120,10 +133,11 @@ t.test('changes close together are one, but none waits longer than half a second
 });
 
 t.test('a defect costs the start, and later only the change that meets it', async (t) => {
-  const defect = objectsOf(service('x'), 'mesh.yaml').map((object) => ({ ...object, spec: null })) as never[];
+  const [object] = objectsOf(service('x'));
+  const defect = [{ type: 'set', object: { ...object, spec: null } as never }] as const;
   const broken = playedState();
   const refused = broken.state.start();
-  broken.first.batch(defect.map((object) => ({ type: 'set', object })));
+  broken.first.batch(defect);
   broken.first.synced();
   broken.second.synced();
   await t.rejects(refused, TypeError, 'nobody is told of an empty mesh');
@@ -135,7 +149,7 @@ t.test('a defect costs the start, and later only the change that meets it', asyn
   first.synced();
   second.synced();
   await started;
-  first.batch(defect.map((object) => ({ type: 'set', object })));
+  first.batch(defect);
   clock.advance(1000);
   t.match([lines, changes], [[/^error the manifests could not be compiled/], ['a/y']]);
   first.set(service('x'));
@@ -214,4 +228,89 @@ t.test('issuer and server certificate are renewed while running', async (t) => {
   );
   stop();
   t.equal(clock.size, 0);
+});
+
+/** Follows everything of some types as a client would, and refuses every seventh response. */
+class Follower {
+  readonly #provider: MeshProvider;
+  readonly #subscriptions = [TYPE.cluster, TYPE.endpoints, TYPE.route, TYPE.listener].map((type) => ({
+    type,
+    delta: new DeltaSubscription(type),
+    sotw: new SotwSubscription(type),
+  }));
+  #answers = 0;
+
+  constructor(provider: MeshProvider) {
+    this.#provider = provider;
+    for (const { delta, sotw } of this.#subscriptions) {
+      delta.receive({ subscribe: ['*'], unsubscribe: [], initialVersions: {}, nonce: '', error: null });
+      sotw.receive({ names: [], version: '', nonce: '', error: null });
+    }
+  }
+
+  /** Takes what there is; false when that does not end. */
+  follow(): boolean {
+    let left = 100;
+    for (const { type, delta, sotw } of this.#subscriptions) {
+      const lookup = this.#lookup(type);
+      for (const phase of ['update', 'removal'] as const) {
+        for (let answer = delta.next(phase, lookup, this.#nonce()); answer !== null && left-- > 0;) {
+          delta.receive({ subscribe: [], unsubscribe: [], initialVersions: {}, ...this.#settle(answer.nonce) });
+          answer = delta.next(phase, lookup, this.#nonce());
+        }
+        for (let answer = sotw.next(phase, lookup, this.#nonce()); answer !== null && left-- > 0;) {
+          sotw.receive({ names: [], version: answer.version, ...this.#settle(answer.nonce) });
+          answer = sotw.next(phase, lookup, this.#nonce());
+        }
+      }
+    }
+    return left > 0;
+  }
+
+  #nonce(): string {
+    return String(++this.#answers);
+  }
+
+  #settle(nonce: string): { nonce: string; error: string | null } {
+    return { nonce, error: Number(nonce) % 7 === 0 ? 'bad' : null };
+  }
+
+  #lookup(type: ResourceType): Lookup {
+    const provider = this.#provider;
+    const client = { namespace: 'a', workload: null, dialect: 'envoy' } as const;
+    return {
+      get revision() {
+        return provider.revision;
+      },
+      resource: (name) => provider.resource(client, type, name),
+      names: () => provider.names(client, type),
+    };
+  }
+}
+
+t.test('Services that come and go leave nothing behind, and no client in a loop', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { first, second, clock, state } = playedState((mesh) => provider.setMesh(mesh));
+  const provider = new MeshProvider(state.compiled.mesh, () => 'pem');
+  const started = state.start();
+  first.synced();
+  second.synced();
+  await started;
+  const follower = new Follower(provider);
+  const heaps: number[] = [];
+  for (let i = 0; i <= 1000; i++) {
+    first.set(service(`s${i}`));
+    if (i >= 10) first.batch([{ type: 'delete', kind: 'Service', key: `a/s${i - 10}` }]);
+    clock.advance(1000);
+    if (!follower.follow()) t.fail(`change ${i} is told without end`);
+    // Weak references hold on until the event loop has turned.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (i !== 500 && i !== 1000) continue;
+    for (let round = 0; round < 3; round++) collect();
+    heaps.push(process.memoryUsage().heapUsed);
+  }
+  const [middle = 0, end = 0] = heaps;
+  t.ok(end - middle < 1_000_000, `500 changes left ${end - middle} bytes`);
+  t.equal(state.compiled.mesh.services.size, 10);
 });
