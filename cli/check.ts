@@ -1,6 +1,7 @@
 /**
  * `tulle check FOLDER`: every problem in the manifests, and what the status of each route and policy would say. Starts nothing.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
@@ -20,6 +21,10 @@ export async function check(
   write: (line: string) => void,
   detections: Detections = new Map(),
 ): Promise<number> {
+  if (!existsSync(folder)) {
+    write(`${folder} does not exist`);
+    return 1;
+  }
   const source = new FolderSource({ roots: [path.resolve(folder)], clock: systemClock, log: silentLogger });
   const store = new WorldStore();
   let problems: SourceProblems = { list: [], dropped: 0 };

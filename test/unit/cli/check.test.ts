@@ -43,6 +43,12 @@ t.test('undeclared ports are named, with the line to write', async (t) => {
   ]);
 });
 
+t.test('a folder that is not there is said to be missing', async (t) => {
+  const folder = `${t.testdir({})}/none`;
+  const lines: string[] = [];
+  t.same([await check(folder, 'cluster.local', (line) => lines.push(line)), lines], [1, [`${folder} does not exist`]]);
+});
+
 t.test('what the sidecars of a running mesh have found out is added up', async (t) => {
   const page = [
     'tulle_protocol_detections_total{direction="outbound",port="9000",protocol="http1"} 3',
