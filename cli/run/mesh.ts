@@ -58,11 +58,9 @@ async function openMesh(options: MeshOptions, scope: Scope): Promise<Mesh> {
   scope.add(() => watchdog.close());
   const network = await openNetwork(options);
   scope.add(() => network.close());
-  chmodSync(settings.stateFolder, network.folderMode);
   const objectFolder = path.join(settings.stateFolder, 'objects');
   const tokenFolder = path.join(settings.stateFolder, 'tokens');
-  mkdirSync(tokenFolder, { recursive: true });
-  chmodSync(tokenFolder, network.folderMode);
+  letIn(network, settings.stateFolder, tokenFolder);
   const objects = new ObjectFolder(objectFolder);
   const listeners = new Set<() => void>();
   const meshFile = new MeshFile(settings.stateFolder);
@@ -109,6 +107,14 @@ async function openMesh(options: MeshOptions, scope: Scope): Promise<Mesh> {
       for (const error of await scope.close()) report.problem(error.message);
     },
   };
+}
+
+/** Makes the folders that sidecars must reach, for those who may. */
+function letIn({ folderMode }: Network, ...folders: readonly string[]): void {
+  for (const folder of folders) {
+    mkdirSync(folder, { recursive: true });
+    chmodSync(folder, folderMode);
+  }
 }
 
 async function openNetwork({ settings, programs }: MeshOptions): Promise<Network> {
