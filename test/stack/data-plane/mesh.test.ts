@@ -6,77 +6,23 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
-import { inboundCluster } from '#api/names.ts';
 import { renderPrometheus } from '../../../proxy/telemetry/prometheus.ts';
 import { TestAuthority } from '../../support/identities.ts';
-import { answering, okResponse, openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
-import {
-  change,
-  cluster,
-  destination,
-  endpoint,
-  inboundListener,
-  startWorker,
-  type TestWorker,
-} from '../../support/worker.ts';
+import { answering, okResponse, openWire, type Wire } from '../../support/raw-http.ts';
+import { change, inboundListener } from '../../support/worker.ts';
+import { workerMesh, type WorkerMesh } from '../../support/worker-mesh.ts';
 import { until } from './rig.ts';
 
 const authority = new TestAuthority();
 const POD_ADDRESS = '127.0.0.2';
 
-interface Mesh {
-  readonly app: RawUpstream;
-  readonly client: TestWorker;
-  readonly server: TestWorker;
-  connect(): Promise<Wire>;
-}
-
-async function mesh(
+function mesh(
   t: Test,
   mode: 'PERMISSIVE' | 'STRICT',
   onConnection: (wire: Wire) => void,
   expected = 'echo',
-): Promise<Mesh> {
-  const app = await rawUpstream(onConnection);
-  const server = await startWorker({
-    outbound: null,
-    podAddresses: [POD_ADDRESS],
-    pod: { namespace: 'default', name: 'echo-1', owner: 'echo', serviceAccount: 'echo' },
-  });
-  server.worker.receive({ kind: 'identity', identity: authority.identity('echo') });
-  const name = inboundCluster(app.port);
-  server.apply(
-    change({
-      trust: authority.trust,
-      clusters: new Map([[name, cluster(name, [endpoint(app.port)], { discovery: 'static' })]]),
-      listeners: new Map([['inbound', inboundListener(app.port, mode)]]),
-    }),
-  );
-  await server.port('inbound');
-  const meshed = endpoint(app.port, { address: POD_ADDRESS, mtls: true, identity: authority.spiffeId(expected) });
-  const client = await startWorker(
-    { explicitListens: [{ name: 'echo:80', address: '127.0.0.1', port: 0 }] },
-    new Map([['echo:80', destination('echo:80', cluster('echo:80', [meshed]))]]),
-  );
-  client.worker.receive({ kind: 'identity', identity: authority.identity('client') });
-  client.apply(change({ trust: authority.trust }));
-  const wires: Wire[] = [];
-  t.teardown(async () => {
-    for (const wire of wires) wire.socket.destroy();
-    app.close();
-    await client.close();
-    await server.close();
-  });
-  return {
-    app,
-    client,
-    server,
-    connect: async () => {
-      const wire = await openWire(await client.port('echo:80'));
-      wires.push(wire);
-      return wire;
-    },
-  };
+): Promise<WorkerMesh> {
+  return workerMesh(t, { authority, podAddress: POD_ADDRESS, mode, expected }, onConnection);
 }
 
 t.test('the application learns its client from the certificate, never from the request', async (t) => {

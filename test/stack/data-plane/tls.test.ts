@@ -4,72 +4,26 @@
 import { connect as connectTcp } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
-import { inboundCluster } from '#api/names.ts';
 import type { IdentityMaterial } from '../../../proxy/worker/messages.ts';
 import { TestAuthority } from '../../support/identities.ts';
-import { answering, okResponse, openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
-import {
-  change,
-  cluster,
-  destination,
-  endpoint,
-  inboundListener,
-  startWorker,
-  type TestWorker,
-} from '../../support/worker.ts';
+import { answering, okResponse, openWire, rawUpstream, type Wire } from '../../support/raw-http.ts';
+import { change, endpoint } from '../../support/worker.ts';
+import { workerMesh, type WorkerMesh } from '../../support/worker-mesh.ts';
 import { GET, until } from './rig.ts';
 
 const POD_ADDRESS = '127.0.0.3';
 const authority = new TestAuthority();
 
-interface Mesh {
-  readonly app: RawUpstream;
-  readonly client: TestWorker;
-  readonly server: TestWorker;
-  connect(): Promise<Wire>;
-}
-
-async function mesh(t: Test, onConnection: (wire: Wire) => void): Promise<Mesh> {
-  const app = await rawUpstream(onConnection);
-  const server = await startWorker({ outbound: null, podAddresses: [POD_ADDRESS] });
-  const name = inboundCluster(app.port);
-  server.worker.receive({ kind: 'identity', identity: authority.identity('echo') });
-  server.apply(
-    change({
-      trust: authority.trust,
-      clusters: new Map([[name, cluster(name, [endpoint(app.port)])]]),
-      listeners: new Map([['inbound', inboundListener(app.port, 'PERMISSIVE')]]),
-    }),
-  );
-  await server.port('inbound');
-  const meshed = endpoint(app.port, { address: POD_ADDRESS, mtls: true, identity: authority.spiffeId('echo') });
-  const client = await startWorker(
-    { explicitListens: [{ name: 'echo:80', address: '127.0.0.1', port: 0 }] },
-    new Map([['echo:80', destination('echo:80', cluster('echo:80', [meshed]))]]),
-  );
-  client.worker.receive({ kind: 'identity', identity: authority.identity('client') });
-  client.apply(change({ trust: authority.trust }));
-  const wires: Wire[] = [];
-  t.teardown(async () => {
-    for (const wire of wires) wire.socket.destroy();
-    app.close();
-    await client.close();
-    await server.close();
-  });
-  return {
-    app,
-    client,
-    server,
-    connect: async () => {
-      const wire = await openWire(await client.port('echo:80'));
-      wires.push(wire);
-      return wire;
-    },
-  };
+function mesh(t: Test, onConnection: (wire: Wire) => void): Promise<WorkerMesh> {
+  return workerMesh(t, { authority, podAddress: POD_ADDRESS, mode: 'PERMISSIVE' }, onConnection);
 }
 
 /** What a TLS client gets for one request; empty when it is not let in. */
-async function ask(m: Mesh, identity: IdentityMaterial, session?: Buffer): Promise<{ text: string; reused: boolean }> {
+async function ask(
+  m: WorkerMesh,
+  identity: IdentityMaterial,
+  session?: Buffer,
+): Promise<{ text: string; reused: boolean }> {
   const socket: TLSSocket = connect({
     host: POD_ADDRESS,
     port: m.app.port,
