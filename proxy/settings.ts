@@ -155,6 +155,13 @@ const OPTIONS: readonly Option[] = [
   option('downstream-idle', 'DURATION', '1h', duration(1000, 24 * HOUR), 'idle downstream connections close after it'),
   option('app-idle', 'DURATION', '3s', duration(100, HOUR), 'idle connections to the application close after it'),
   option('peer-idle', 'DURATION', '1m', duration(100, 24 * HOUR), 'idle connections to peers close after it'),
+  option(
+    'tcp-keepalive',
+    'DURATION',
+    '30s',
+    duration(0, 2 * HOUR),
+    'silence until TCP asks whether the other side is there; it counts as gone after half as long again; 0s: never',
+  ),
   option('drain-deadline', 'DURATION', '25s', duration(0, HOUR), 'time for requests to finish at the end'),
   option('leaf-ttl', 'DURATION', '24h', duration(10_000, 720 * HOUR), 'life to ask for in certificates'),
 ];
@@ -359,6 +366,7 @@ function workerSettings(get: Read, given: Given, problems: Problems): WorkerSett
     downstreamIdleMs: get('downstream-idle'),
     appIdleMs: get('app-idle'),
     peerIdleMs: get('peer-idle'),
+    keepAliveMs: get('tcp-keepalive'),
   };
 }
 

@@ -13,11 +13,13 @@ import { endpointsOf, sliceIndex, type EndpointSources } from './endpoints.ts';
 import { podIndex } from './pods.ts';
 import { backendPolicy } from './policies/in-force.ts';
 import { Losses, settler } from './policies/settle.ts';
+import { streamPolicy } from './policies/streams.ts';
 import { policyTable, type PolicyTable } from './policies/targets.ts';
 import { protocolOf } from './protocols.ts';
 import { attachRoutes, routesOf, type AttachedRoutes } from './routes.ts';
 import { meshPorts, meshService, targetPorts } from './services.ts';
 import { share } from './sharing.ts';
+import { attachStreams, type AttachedStreams } from './stream-routes.ts';
 import { compileWorkload, meshingStatus, selectorIndex } from './workloads.ts';
 
 /** @param previous result for an earlier World; makes this one faster and lets them share what is equal */
@@ -34,6 +36,7 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
   };
   const placeOf = placer(world, options, sources, previous);
   const routes = attachRoutes(world);
+  const streams = attachStreams(world, routes);
   const policies = policyTable(world);
   const losses = new Losses();
   const services = new Map<string, MeshService>();
@@ -42,12 +45,19 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
     if (meshPorts(service).length === 0) continue;
     const placed = meshPorts(service).map((port) => ({ port, place: placeOf(service, port) }));
     for (const { port, place } of placed) endpoints.set(endpointsKey(service, port), place.endpoints);
-    const ports = placed.map(({ port, place }) => meshPort(service, port, place, routes, policies, losses));
+    const ports = placed.map(({ port, place }) =>
+      meshPort(service, port, place, { routes, streams }, policies, losses),
+    );
     services.set(key, meshService(service, ports, options.clusterDomain));
   }
   const { trustDomain, clusterDomain } = options;
   const mesh = share(previous?.mesh, { trustDomain, clusterDomain, services, workloads, endpoints });
-  const conditions = collect([...routes.statuses, ...policies.statuses(losses), ...meshingStatuses(world)]);
+  const conditions = collect([
+    ...routes.statuses,
+    ...streams.statuses,
+    ...policies.statuses(losses),
+    ...meshingStatuses(world),
+  ]);
   return { mesh, conditions: share(previous?.conditions, conditions), world, options };
 }
 
@@ -58,6 +68,8 @@ function onlyEndpointsChanged(world: World, options: CompileOptions, previous: C
     world.services === before.services &&
     world.httpRoutes === before.httpRoutes &&
     world.grpcRoutes === before.grpcRoutes &&
+    world.tlsRoutes === before.tlsRoutes &&
+    world.tcpRoutes === before.tcpRoutes &&
     world.referenceGrants === before.referenceGrants &&
     world.trafficPolicies === before.trafficPolicies &&
     world.namespaces === before.namespaces &&
@@ -132,17 +144,20 @@ function meshPort(
   service: Service,
   port: ServicePortSpec,
   place: Place,
-  routes: AttachedRoutes,
+  { routes, streams }: { readonly routes: AttachedRoutes; readonly streams: AttachedStreams },
   policies: PolicyTable,
   losses: Losses,
 ): ServicePort {
+  const settle = settler(policies.levelsOfPort(service, port.name), losses);
   return {
     name: port.name,
     port: port.port,
     protocol: protocolOf(port),
     targetPorts: place.targetPorts,
     routes: routesOf(service, port, routes, policies, losses),
-    policy: backendPolicy(settler(policies.levelsOfPort(service, port.name), losses)),
+    streamRoutes: streams.routesOf(service, port),
+    streamPolicy: streamPolicy(settle),
+    policy: backendPolicy(settle),
   };
 }
 

@@ -6,9 +6,12 @@ import type { ReferenceGrant } from '../kinds/reference-grant.ts';
 
 const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 
+/** Kinds of routes that refer to backends. */
+export type RouteKind = 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' | 'TCPRoute';
+
 export interface Grants {
   /** Whether routes of this kind in `fromNamespace` may refer to the Service. */
-  permits(kind: 'HTTPRoute' | 'GRPCRoute', fromNamespace: string, namespace: string, service: string): boolean;
+  permits(kind: RouteKind, fromNamespace: string, namespace: string, service: string): boolean;
 }
 
 export function grantTable(grants: ReadonlyMap<string, ReferenceGrant>): Grants {

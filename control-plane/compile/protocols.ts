@@ -55,3 +55,13 @@ export function protocolOf(port: Pick<ServicePortSpec, 'appProtocol' | 'name' | 
 export function mayCarryHttp(protocol: AppProtocol): boolean {
   return protocol !== 'tcp' && protocol !== 'tls';
 }
+
+/** Routes by server name can be in force there. */
+export function mayCarryTls(protocol: AppProtocol): boolean {
+  return protocol === 'tls' || protocol === 'unknown';
+}
+
+/** Bytes that nobody looks into can go there. */
+export function mayCarryOpaque(protocol: AppProtocol): boolean {
+  return protocol === 'tcp' || protocol === 'tls' || protocol === 'unknown';
+}

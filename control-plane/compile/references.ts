@@ -3,11 +3,10 @@
  * Knows neither filters nor weights.
  */
 import { err, ok, type Result } from '#base/result.ts';
-import type { GrpcRoute } from '../kinds/grpc-route.ts';
-import type { HttpRoute } from '../kinds/http-route.ts';
-import type { BackendRef } from '../kinds/route-references.ts';
+import type { KubeObject } from '../kinds/meta.ts';
+import type { PlainBackendRef } from '../kinds/route-references.ts';
 import type { Service } from '../kinds/service.ts';
-import type { Grants } from './grants.ts';
+import type { Grants, RouteKind } from './grants.ts';
 import { meshPorts } from './services.ts';
 
 export interface Backend {
@@ -31,8 +30,8 @@ export interface Referents {
  * @param parent the Service that the route is attached to: a consumer's route may lead back to it from another namespace
  */
 export function resolveBackend(
-  ref: BackendRef<unknown>,
-  route: HttpRoute | GrpcRoute,
+  ref: PlainBackendRef,
+  route: KubeObject & { readonly kind: RouteKind },
   parent: Service,
   { services, grants }: Referents,
 ): Result<Backend, Unresolved> {

@@ -13,14 +13,14 @@ import type { World } from '../sources/world.ts';
 import { byAge, condition, objectStatus, type Condition, type ObjectStatus, type ParentStatus } from './conditions.ts';
 import { grantTable } from './grants.ts';
 import { EVERYTHING } from './matches.ts';
+import { attachablePorts, isServiceRef, parentNamespace, parentRef, refusedConditions } from './parents.ts';
 import { routePolicy } from './policies/in-force.ts';
 import { settler, type Losses } from './policies/settle.ts';
 import type { PolicyTable } from './policies/targets.ts';
 import { byPrecedence, type Ranked } from './precedence.ts';
-import { mayCarryHttp, protocolOf } from './protocols.ts';
+import { mayCarryHttp } from './protocols.ts';
 import type { Referents } from './references.ts';
 import { compileRules, type CompiledRule } from './rules.ts';
-import { meshPorts } from './services.ts';
 
 type AnyRoute = HttpRoute | GrpcRoute;
 
@@ -64,7 +64,6 @@ export function attachRoutes({ httpRoutes, grpcRoutes, services, referenceGrants
           : attachedConditions(settled ?? attachment);
       return { ref: parentRef(route, ref), conditions };
     });
-    // Parents of other kinds are other controllers' business.
     if (told.length > 0) statuses.push(objectStatus(route, { parents: told }));
   }
   return { byService: Map.groupBy(attachments, ({ service }) => objectKey(service.meta)), statuses };
@@ -94,50 +93,13 @@ function withoutGrpcPorts(all: readonly Attachment[]): (attachment: Attachment) 
 
 /** The attachment, or the sentence that says why there is none. */
 function attach(route: AnyRoute, ref: ParentRef, referents: Referents): Attachment | string {
-  const key = `${namespaceOf(route, ref)}/${ref.name}`;
+  const key = `${parentNamespace(route, ref)}/${ref.name}`;
   const service = referents.services.get(key);
   if (service === undefined) return `Service ${key} does not exist`;
-  const ports = attachablePorts(service, ref);
+  const ports = attachablePorts(service, ref, 'HTTP', mayCarryHttp);
   if (typeof ports === 'string') return ports;
   const rules = compileRules(route, service, referents);
   return { route, service, ports: new Set(ports.map((port) => port.port)), lostPorts: [], rules };
-}
-
-function namespaceOf(route: AnyRoute, ref: ParentRef): string {
-  return ref.namespace === '' ? route.meta.namespace : ref.namespace;
-}
-
-function isServiceRef(ref: ParentRef): boolean {
-  return ref.kind === 'Service' && (ref.group === '' || ref.group === 'core');
-}
-
-/** The ports that the parentRef means, or the sentence that says why there is none. */
-function attachablePorts(service: Service, ref: ParentRef): readonly ServicePortSpec[] | string {
-  const name = `Service ${objectKey(service.meta)}`;
-  const chosen = meshPorts(service).filter(
-    (port) =>
-      (ref.port === null || port.port === ref.port) && (ref.sectionName === '' || port.name === ref.sectionName),
-  );
-  if (chosen.length === 0) {
-    const wanted = [ref.port ?? '', ref.sectionName].filter((part) => part !== '').join(' named ');
-    return wanted === '' ? `${name} has no TCP port` : `${name} has no TCP port ${wanted}`;
-  }
-  const http = chosen.filter((port) => mayCarryHttp(protocolOf(port)));
-  return http.length > 0
-    ? http
-    : `${name} carries no HTTP there: its port is declared ${[...new Set(chosen.map(protocolOf))].join(', ')}`;
-}
-
-function parentRef(route: AnyRoute, ref: ParentRef): ParentStatus['ref'] {
-  const { group, kind, name, sectionName, port } = ref;
-  return { group, kind, namespace: namespaceOf(route, ref), name, sectionName, port };
-}
-
-function refusedConditions(route: AnyRoute, message: string): Condition[] {
-  return [
-    condition(route, 'Accepted', false, 'NoMatchingParent', message),
-    condition(route, 'ResolvedRefs', true, 'ResolvedRefs'),
-  ];
 }
 
 function attachedConditions({ route, ports, lostPorts, rules }: Attachment): Condition[] {

@@ -8,10 +8,12 @@ import { RouteConfiguration, type VirtualHost } from '#api/generated/envoy/confi
 import { addressName, destinationName, PASSTHROUGH_CLUSTER } from '#api/names.ts';
 import type { Mesh, MeshService, ServicePort } from '../model/mesh.ts';
 import { visibleRoutes } from '../model/route.ts';
+import { DEFAULT_STREAM_POLICY } from '../model/stream-route.ts';
 import type { Client } from './client.ts';
-import { connectionManager, detecting, httpFilter, originalDst, tcpFilter } from './listeners.ts';
+import { connectionManager, detecting, httpFilter, originalDst } from './listeners.ts';
 import { ADS, socketAddress } from './messages.ts';
 import { plainRoute, routeMessages } from './routes.ts';
+import { tcpFilter } from './streams.ts';
 
 /** Name of the listener and of its route table. */
 export const OUTBOUND = 'outbound';
@@ -20,7 +22,7 @@ const OUTBOUND_PORT = 15_001;
 /** Connections to an address that has a listener of its own are handed to that one; the rest goes by `Host`, or where it was going. */
 export function captureListener(): Listener {
   const http = connectionManager(OUTBOUND, { $case: 'rds', value: { configSource: ADS, routeConfigName: OUTBOUND } });
-  const chains = detecting(httpFilter(http), tcpFilter(PASSTHROUGH_CLUSTER));
+  const chains = detecting(httpFilter(http), tcpFilter(PASSTHROUGH_CLUSTER, DEFAULT_STREAM_POLICY));
   return Listener.fromPartial({
     name: OUTBOUND,
     address: socketAddress('127.0.0.1', OUTBOUND_PORT),

@@ -6,6 +6,7 @@ import { TrafficDirection } from '#api/generated/envoy/config/core/v3/core.ts';
 import { Listener, type FilterChain } from '#api/generated/envoy/config/listener/v3/listener.ts';
 import { INBOUND_LISTENER, inboundCluster, PASSTHROUGH_CLUSTER } from '#api/names.ts';
 import type { AppProtocol, Workload } from '../model/mesh.ts';
+import type { StreamPolicy } from '../model/stream-route.ts';
 import {
   chain,
   connectionManager,
@@ -13,15 +14,18 @@ import {
   httpFilter,
   httpInspector,
   originalDst,
-  tcpFilter,
   tlsInspector,
 } from './listeners.ts';
 import { socketAddress } from './messages.ts';
 import { plainTable } from './routes.ts';
+import { tcpFilter } from './streams.ts';
 import { downstreamTls } from './tls.ts';
 
 /** Where captured inbound connections arrive. */
 const INBOUND_PORT = 15_006;
+
+/** Silence is judged where the client's policy is known, and the application beside us is there or not. */
+const STREAMS: StreamPolicy = { idleTimeoutMs: 0, connectAttempts: 1 };
 
 type Transport = 'tls' | 'raw_buffer';
 
@@ -41,7 +45,7 @@ export function inboundListener(workload: Workload): Listener {
 function transportChains({ inboundPorts }: Workload, transport: Transport): readonly FilterChain[] {
   const declared = inboundPorts.flatMap(({ port, protocol }) => portChains(port, protocol, transport));
   // Ports that nobody declared: the application may listen there all the same.
-  const other = chain(`other|${transport}`, tcpFilter(PASSTHROUGH_CLUSTER), { transportProtocol: transport });
+  const other = chain(`other|${transport}`, tcpFilter(PASSTHROUGH_CLUSTER, STREAMS), { transportProtocol: transport });
   return [...declared, secured(transport, other)];
 }
 
@@ -55,11 +59,11 @@ function portChains(port: number, protocol: AppProtocol, transport: Transport): 
   switch (protocol) {
     case 'tcp':
     case 'tls':
-      return [secured(transport, chain(named('tcp'), tcpFilter(cluster), match))];
+      return [secured(transport, chain(named('tcp'), tcpFilter(cluster, STREAMS), match))];
     case 'unknown':
       return [
         secured(transport, chain(named('http'), http(), detected)),
-        secured(transport, chain(named('tcp'), tcpFilter(cluster), match)),
+        secured(transport, chain(named('tcp'), tcpFilter(cluster, STREAMS), match)),
       ];
     case 'http':
     case 'http2':

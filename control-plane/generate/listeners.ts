@@ -1,6 +1,6 @@
 /**
  * Outbound listeners: what a connection to one destination is. HTTP with a route table, opaque bytes to a cluster, or to be
- * detected: HTTP, and opaque otherwise. Knows no route and no endpoint.
+ * detected: HTTP, and opaque otherwise. Knows no HTTP route and no endpoint.
  */
 import { TrafficDirection } from '#api/generated/envoy/config/core/v3/core.ts';
 import {
@@ -16,37 +16,74 @@ import {
   HttpConnectionManager,
   type HttpFilter,
 } from '#api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
-import { TcpProxy } from '#api/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import { Router } from '#api/generated/envoy/extensions/filters/http/router/v3/router.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { EXTENSION, METADATA } from '#api/names.ts';
 import type { AppProtocol, MeshService, ServicePort } from '../model/mesh.ts';
+import { DEFAULT_STREAM_POLICY, type StreamRoute } from '../model/stream-route.ts';
 import type { Dialect } from './client.ts';
 import { ADS, pack, serviceRef, socketAddress } from './messages.ts';
+import { routeFilter, serverNameChain, tcpFilter } from './streams.ts';
 
 /** What the HTTP inspector says of connections that begin like HTTP. */
 export const HTTP_PROTOCOLS: readonly string[] = ['http/1.0', 'http/1.1', 'h2c'];
 
-/** @param name of listener, route table and cluster alike; @param address the captured one, empty when the Service has none */
-export function serviceListener(
-  name: string,
-  service: MeshService,
-  port: ServicePort,
-  address: string,
-  dialect: Dialect,
-): Listener {
-  const listener = outboundListener(name, address === '' ? '0.0.0.0' : address, port.port, port.protocol, dialect);
+/** Chains for what is no HTTP. */
+interface OpaqueChains {
+  readonly tcp: Filter;
+  /** For TLS by the name it asks for; with any, TLS that none of them matches is refused. */
+  readonly serverNames: readonly FilterChain[];
+}
+
+/** What of the mesh decides how a client sees a Service port. */
+export interface ListenerView {
+  readonly service: MeshService;
+  readonly port: ServicePort;
+  /** The captured one, empty when the Service has none. */
+  readonly address: string;
+  /** Those that the client sees. */
+  readonly streams: readonly StreamRoute[];
+  readonly clusterDomain: string;
+}
+
+/** @param name of listener, route table and cluster alike */
+export function serviceListener(name: string, view: ListenerView, dialect: Dialect): Listener {
+  const { service, port, address } = view;
+  const where = { address: address === '' ? '0.0.0.0' : address, port: port.port };
+  const listener = outboundListener(name, where, port.protocol, opaqueChains(name, view), dialect);
   const ref = serviceRef(service.namespace, service.name, port.port);
   listener.metadata = { filterMetadata: {}, typedFilterMetadata: { [METADATA.service]: ref } };
   return listener;
 }
 
-/** A captured listener has its destination as address, but never a socket of its own. */
-export function outboundListener(
+function opaqueChains(name: string, { port, streams, clusterDomain }: ListenerView): OpaqueChains {
+  const filter = (route: StreamRoute): Filter => routeFilter(name, route, port.streamPolicy, clusterDomain);
+  const rest = streams.find((route) => route.serverNames === null);
+  return {
+    tcp: rest === undefined ? tcpFilter(name, port.streamPolicy) : filter(rest),
+    serverNames: streams.flatMap((route) =>
+      route.serverNames === null ? [] : serverNameChain(route, route.serverNames, filter(route)),
+    ),
+  };
+}
+
+/** One pod by its address. */
+export function podListener(
   name: string,
-  address: string,
-  port: number,
+  where: { readonly address: string; readonly port: number },
   protocol: AppProtocol,
+  dialect: Dialect,
+): Listener {
+  const opaque = { tcp: tcpFilter(name, DEFAULT_STREAM_POLICY), serverNames: [] };
+  return outboundListener(name, where, protocol, opaque, dialect);
+}
+
+/** A captured listener has its destination as address, but never a socket of its own. */
+function outboundListener(
+  name: string,
+  { address, port }: { readonly address: string; readonly port: number },
+  protocol: AppProtocol,
+  opaque: OpaqueChains,
   dialect: Dialect,
 ): Listener {
   const http = connectionManager(name, { $case: 'rds', value: { configSource: ADS, routeConfigName: name } });
@@ -56,26 +93,41 @@ export function outboundListener(
     address: socketAddress(address, port),
     bindToPort: false,
     trafficDirection: TrafficDirection.OUTBOUND,
-    ...chains(protocol, httpFilter(http), tcpFilter(name)),
+    ...chains(protocol, httpFilter(http), opaque),
   });
 }
 
-function chains(
-  protocol: AppProtocol,
-  http: Filter,
-  tcp: Filter,
-): Partial<Pick<Listener, 'filterChains' | 'defaultFilterChain' | 'listenerFilters'>> {
+type Chains = Partial<Pick<Listener, 'filterChains' | 'defaultFilterChain' | 'listenerFilters'>>;
+
+function chains(protocol: AppProtocol, http: Filter, { tcp, serverNames }: OpaqueChains): Chains {
   switch (protocol) {
     case 'tcp':
-    case 'tls':
       return { filterChains: [chain('tcp', tcp)] };
+    case 'tls':
+      // With routes, a handshake that none of them knows finds no chain, and so does what is no handshake.
+      return serverNames.length === 0
+        ? { filterChains: [chain('tcp', tcp)] }
+        : { listenerFilters: [tlsInspector()], filterChains: [...serverNames] };
     case 'unknown':
-      return detecting(http, tcp);
+      return serverNames.length === 0 ? detecting(http, tcp) : detectingTls(http, tcp, serverNames);
     case 'http':
     case 'http2':
     case 'grpc':
       return { filterChains: [chain('http', http)] };
   }
+}
+
+/** TLS by its names, and only by them; the rest as ever. */
+function detectingTls(http: Filter, tcp: Filter, serverNames: readonly FilterChain[]): Chains {
+  const raw = { transportProtocol: 'raw_buffer' };
+  return {
+    listenerFilters: [tlsInspector(), httpInspector()],
+    filterChains: [
+      ...serverNames,
+      chain('http', http, { ...raw, applicationProtocols: [...HTTP_PROTOCOLS] }),
+      chain('tcp', tcp, raw),
+    ],
+  };
 }
 
 /** HTTP where the first bytes say so, opaque otherwise. */
@@ -119,12 +171,6 @@ export function httpFilter(manager: Any): Filter {
     name: 'envoy.filters.network.http_connection_manager',
     configType: { $case: 'typedConfig', value: manager },
   };
-}
-
-export function tcpFilter(cluster: string): Filter {
-  const proxy = { statPrefix: cluster, clusterSpecifier: { $case: 'cluster', value: cluster } as const };
-  const typedConfig = pack(EXTENSION.tcpProxy, TcpProxy, proxy);
-  return { name: 'envoy.filters.network.tcp_proxy', configType: { $case: 'typedConfig', value: typedConfig } };
 }
 
 function listenerFilter(name: string, typedConfig: Any): ListenerFilter {

@@ -19,12 +19,13 @@ import { lookup, type Destination } from '../model/lookups.ts';
 import { portKey, type Endpoint, type Mesh, type ServicePort, type Workload } from '../model/mesh.ts';
 import { DEFAULT_ROUTE_POLICY } from '../model/policy.ts';
 import { visibleRoutes } from '../model/route.ts';
+import { visibleStreams } from '../model/stream-route.ts';
 import { captureListener, captureTable, OUTBOUND } from './capture.ts';
 import type { Client } from './client.ts';
 import { addressCluster, applicationCluster, passthroughCluster, serviceCluster } from './clusters.ts';
 import { loadAssignment } from './endpoints.ts';
 import { inboundListener } from './inbound.ts';
-import { outboundListener, serviceListener } from './listeners.ts';
+import { podListener, serviceListener } from './listeners.ts';
 import { plainRoute, routeTable } from './routes.ts';
 
 export interface Plan {
@@ -112,7 +113,7 @@ function planService(
   const endpoints = mesh.endpoints.get(portKey(service.namespace, service.name, port.port)) ?? [];
   switch (type) {
     case TYPE.listener:
-      return planServiceListener(client, asked, name, destination);
+      return planServiceListener(mesh, client, asked, name, destination);
     case TYPE.route:
       return planServiceRoutes(mesh, client, name, port);
     case TYPE.cluster: {
@@ -129,15 +130,24 @@ function planService(
 }
 
 /** Envoy keeps one address a listener: the others of a Service get listeners named by their address. */
-function planServiceListener(client: Client, asked: string, name: string, { service, port }: ServiceDestination): Plan {
-  const { dialect } = client;
+function planServiceListener(
+  mesh: Mesh,
+  client: Client,
+  asked: string,
+  name: string,
+  { service, port }: ServiceDestination,
+): Plan {
+  const { dialect, namespace } = client;
   const [first = '', ...others] = dialect === 'envoy' ? service.addresses : service.addresses.slice(0, 1);
   const other = others.find((address) => addressName(address, port.port) === asked);
   const encode = (): Uint8Array => {
-    const listener = serviceListener(name, service, port, other ?? first, dialect);
+    const streams = visibleStreams(port.streamRoutes, namespace);
+    const view = { service, port, address: other ?? first, streams, clusterDomain: mesh.clusterDomain };
+    const listener = serviceListener(name, view, dialect);
     return Listener.encode(other === undefined ? listener : { ...listener, name: asked }).finish();
   };
-  return { parts: [port, service], variant: `${dialect} ${other ?? ''}`, encode };
+  const own = port.streamRoutes.some((route) => route.consumerNamespace === namespace) ? namespace : '';
+  return { parts: [port, service], variant: `${dialect} ${other ?? ''} ${own}`, encode };
 }
 
 function planServiceRoutes(mesh: Mesh, client: Client, name: string, { routes }: ServicePort): Plan {
@@ -165,7 +175,7 @@ function planAddress(
   });
   switch (type) {
     case TYPE.listener:
-      return made(() => Listener.encode(outboundListener(name, address, port, protocol, dialect)).finish());
+      return made(() => Listener.encode(podListener(name, { address, port }, protocol, dialect)).finish());
     case TYPE.route: {
       const virtualHosts = [{ name, domains: ['*'], routes: [plainRoute(name, DEFAULT_ROUTE_POLICY)] }];
       return made(() => RouteConfiguration.encode(RouteConfiguration.fromPartial({ name, virtualHosts })).finish());

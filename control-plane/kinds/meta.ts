@@ -36,6 +36,8 @@ export const KINDS = [
   'EndpointSlice',
   'HTTPRoute',
   'GRPCRoute',
+  'TLSRoute',
+  'TCPRoute',
   'ReferenceGrant',
   'TrafficPolicy',
 ] as const;

@@ -15,6 +15,8 @@ import { parseReferenceGrant } from './reference-grant.ts';
 import { parseServiceAccount } from './service-account.ts';
 import { parseService } from './service.ts';
 import { isRecord } from './structure.ts';
+import { parseTcpRoute } from './tcp-route.ts';
+import { parseTlsRoute } from './tls-route.ts';
 import { parseTrafficPolicy } from './traffic-policy.ts';
 
 const READERS = {
@@ -26,6 +28,9 @@ const READERS = {
   EndpointSlice: { group: 'discovery.k8s.io', versions: ['v1'], parse: parseEndpointSlice },
   HTTPRoute: { group: 'gateway.networking.k8s.io', versions: ['v1'], parse: parseHttpRoute },
   GRPCRoute: { group: 'gateway.networking.k8s.io', versions: ['v1'], parse: parseGrpcRoute },
+  // v1alpha2 let `hostnames` out; what it takes beside that, v1 takes too.
+  TLSRoute: { group: 'gateway.networking.k8s.io', versions: ['v1', 'v1alpha3', 'v1alpha2'], parse: parseTlsRoute },
+  TCPRoute: { group: 'gateway.networking.k8s.io', versions: ['v1', 'v1alpha2'], parse: parseTcpRoute },
   // The two versions differ in name only; most manifests there are say v1beta1.
   ReferenceGrant: { group: 'gateway.networking.k8s.io', versions: ['v1', 'v1beta1'], parse: parseReferenceGrant },
   TrafficPolicy: { group: 'tulle.dev', versions: ['v1alpha1'], parse: parseTrafficPolicy },

@@ -16,7 +16,8 @@ export interface ParentRef {
   readonly sectionName: string;
 }
 
-export interface BackendRef<F> {
+/** Of a route that has no filters. */
+export interface PlainBackendRef {
   readonly group: string;
   readonly kind: string;
   /** Empty: the route's own namespace. */
@@ -24,6 +25,9 @@ export interface BackendRef<F> {
   readonly name: string;
   readonly port: number | null;
   readonly weight: number;
+}
+
+export interface BackendRef<F> extends PlainBackendRef {
   readonly filters: readonly F[];
 }
 
@@ -51,27 +55,33 @@ export const PARENT_REFS: Field<readonly ParentRef[]> = list(PARENT_REF, {
   unique: { keys: [], of: (ref) => JSON.stringify(ref) },
 });
 
+const BACKEND_MEMBERS = {
+  group: defaulted(apiGroup, ''),
+  kind: defaulted(kindName, 'Service'),
+  namespace: optional(dnsLabel, ''),
+  name: required(objectName),
+  port: optional(portNumber, null),
+  weight: defaulted(integer(0, MAX_WEIGHT), 1),
+};
+
+const PORT_RULE: Check<PlainBackendRef> = {
+  message: 'a reference to a Service must have a port',
+  holds: ({ group, kind, port }) => group !== '' || kind !== 'Service' || port !== null,
+};
+
 /** @param filters those that a backendRef of this kind of route may have */
 export function backendRefs<F>(filters: Field<readonly F[]>): Field<readonly BackendRef<F>[]> {
-  const members = {
-    group: defaulted(apiGroup, ''),
-    kind: defaulted(kindName, 'Service'),
-    namespace: optional(dnsLabel, ''),
-    name: required(objectName),
-    port: optional(portNumber, null),
-    weight: defaulted(integer(0, MAX_WEIGHT), 1),
-    filters: optional(filters, []),
-  };
-  const rules: readonly Check<BackendRef<F>>[] = [
-    {
-      message: 'a reference to a Service must have a port',
-      holds: ({ group, kind, port }) => group !== '' || kind !== 'Service' || port !== null,
-    },
-  ];
-  return list(object(members, rules), { maxItems: MAX_BACKENDS });
+  return list(object({ ...BACKEND_MEMBERS, filters: optional(filters, []) }, [PORT_RULE]), { maxItems: MAX_BACKENDS });
 }
 
-const hostname = string({
+/** Of routes without filters, which must have one at least. */
+export const PLAIN_BACKEND_REFS: Field<readonly PlainBackendRef[]> = list(object(BACKEND_MEMBERS, [PORT_RULE]), {
+  minItems: 1,
+  maxItems: MAX_BACKENDS,
+});
+
+/** Exact, or `*.` and a suffix, in lower case. */
+export const hostname = string({
   minLength: 1,
   maxLength: 253,
   pattern: /^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,

@@ -55,7 +55,11 @@ const TIMEOUT_MEMBERS = {
     'From the head of a request to the end of its answer, retries included. 0s: none.',
   ),
   perTry: optional(duration(), null, 'The same for each single try. 0s: none.'),
-  idle: optional(duration(), null, 'How long nothing may move on a request before it is cut. 0s: none.'),
+  idle: optional(
+    duration(),
+    null,
+    'How long nothing may move on a request before it is cut (0s: none), or on an opaque connection (1h when not given).',
+  ),
   connect: optional(duration('1ms', '1h'), null, 'For a connection to an endpoint, with its TLS handshake.'),
 };
 type Timeouts = ValueOf<ReturnType<typeof object<typeof TIMEOUT_MEMBERS>>>;

@@ -4,6 +4,7 @@
  */
 import type { Route } from './route.ts';
 import type { BackendPolicy } from './policy.ts';
+import type { StreamPolicy, StreamRoute } from './stream-route.ts';
 
 export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'unknown';
 
@@ -19,6 +20,9 @@ export interface ServicePort {
    * unless a route of a user took the Service over, in which case what matches no rule is answered 404.
    */
   readonly routes: readonly Route[];
+  /** Of opaque connections, by no order: one client sees no server name twice. Empty: all of them go to the Service itself. */
+  readonly streamRoutes: readonly StreamRoute[];
+  readonly streamPolicy: StreamPolicy;
   /** How connections to the endpoints of this port behave. */
   readonly policy: BackendPolicy;
 }

@@ -14,6 +14,8 @@ const MAP_OF = {
   EndpointSlice: 'endpointSlices',
   HTTPRoute: 'httpRoutes',
   GRPCRoute: 'grpcRoutes',
+  TLSRoute: 'tlsRoutes',
+  TCPRoute: 'tcpRoutes',
   ReferenceGrant: 'referenceGrants',
   TrafficPolicy: 'trafficPolicies',
 } as const satisfies Record<Kind, keyof World>;

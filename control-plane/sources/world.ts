@@ -12,6 +12,8 @@ import type { Pod } from '../kinds/pod.ts';
 import type { ReferenceGrant } from '../kinds/reference-grant.ts';
 import type { ServiceAccount } from '../kinds/service-account.ts';
 import type { Service } from '../kinds/service.ts';
+import type { TcpRoute } from '../kinds/tcp-route.ts';
+import type { TlsRoute } from '../kinds/tls-route.ts';
 import type { TrafficPolicy } from '../kinds/traffic-policy.ts';
 
 /** Keys are `objectKey(meta)`. Each map keeps its identity while nothing in it changed. */
@@ -24,6 +26,8 @@ export interface World {
   readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
   readonly httpRoutes: ReadonlyMap<string, HttpRoute>;
   readonly grpcRoutes: ReadonlyMap<string, GrpcRoute>;
+  readonly tlsRoutes: ReadonlyMap<string, TlsRoute>;
+  readonly tcpRoutes: ReadonlyMap<string, TcpRoute>;
   readonly referenceGrants: ReadonlyMap<string, ReferenceGrant>;
   readonly trafficPolicies: ReadonlyMap<string, TrafficPolicy>;
 }
@@ -37,6 +41,8 @@ export type AnyObject =
   | EndpointSlice
   | HttpRoute
   | GrpcRoute
+  | TlsRoute
+  | TcpRoute
   | ReferenceGrant
   | TrafficPolicy;
 
@@ -54,6 +60,8 @@ export const EMPTY_WORLD: World = {
   endpointSlices: new Map(),
   httpRoutes: new Map(),
   grpcRoutes: new Map(),
+  tlsRoutes: new Map(),
+  tcpRoutes: new Map(),
   referenceGrants: new Map(),
   trafficPolicies: new Map(),
 };

@@ -29,6 +29,11 @@ export interface ListenerConfig {
   readonly port: number;
   /** Tried in order; the first that matches counts. */
   readonly chains: readonly FilterChainConfig[];
+  /**
+   * Outbound: chains for TLS of the application, by the server name it asks for. Empty: TLS is like any other bytes.
+   * Otherwise TLS that matches none is refused, and so is what is not TLS where `chains` is empty.
+   */
+  readonly serverNames: readonly ServerNameChainConfig[];
   readonly service: ServiceRef | null;
 }
 
@@ -50,20 +55,33 @@ export interface FilterChainConfig {
   readonly network: HttpNetworkConfig | TcpNetworkConfig;
 }
 
-/** HTTP if `declared`, else HTTP when the first bytes say so and a byte pipe to `fallbackCluster` otherwise. */
+export interface ServerNameChainConfig {
+  /** Exact, `*.` and a suffix, or `*` for any and for none; lower-case. */
+  readonly names: readonly string[];
+  readonly network: TcpNetworkConfig;
+}
+
+/** HTTP; on an undeclared port only when the first bytes say so, and `fallback` otherwise. */
 export interface HttpNetworkConfig {
   readonly kind: 'http';
   readonly statPrefix: string;
   /** Name of a route table, or the table itself. */
   readonly routes: string | RouteTableConfig;
-  /** Empty: the port is declared HTTP, other first bytes are answered 400. */
-  readonly fallbackCluster: string;
+  /** Null: the port is declared HTTP, other first bytes are answered 400. */
+  readonly fallback: TcpNetworkConfig | null;
 }
 
 export interface TcpNetworkConfig {
   readonly kind: 'tcp';
+  /** Of the filter chain: for a TLSRoute or TCPRoute `namespace/name`. */
+  readonly name: string;
   readonly statPrefix: string;
-  readonly cluster: string;
+  /** At least one, and one with a weight. A weight of 0 is never chosen. */
+  readonly clusters: readonly { readonly cluster: string; readonly weight: number }[];
+  /** Milliseconds without a byte either way; 0: no limit (Envoy `idle_timeout`). */
+  readonly idleTimeoutMs: number;
+  /** At least 1 (Envoy `max_connect_attempts`). */
+  readonly connectAttempts: number;
 }
 
 export interface RouteTableConfig {

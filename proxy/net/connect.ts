@@ -4,6 +4,7 @@
  */
 import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net';
 import { ALPN } from '#api/names.ts';
+import { keepAlive } from './keep-alive.ts';
 import type { MeshTls } from './tls.ts';
 
 /** Where to, and how. */
@@ -14,6 +15,8 @@ export interface Target {
   readonly serverName: string;
   /** SPIFFE IDs of which the peer must prove one; only with `mtls`. */
   readonly identities: readonly string[];
+  /** Silence after which TCP asks whether the peer is there; 0: never. */
+  readonly keepAliveMs: number;
 }
 
 export type ConnectFailure = 'connect-failure' | 'tls-failure';
@@ -52,13 +55,24 @@ export function openSocket(
   protocols: readonly string[],
   onData?: OnData,
 ): OpenedSocket | null {
-  const { address, port } = target;
   const onread = onData === undefined ? undefined : readInto(onData);
-  if (!target.mtls) {
-    const options: NetConnectOpts = { host: address, port, noDelay: true, allowHalfOpen: true };
-    return { socket: connect(onread === undefined ? options : { ...options, onread }), ready: 'connect' };
-  }
-  const socket = tls.connect(address, port, target.serverName, target.identities, protocols, onread);
+  const opened = target.mtls ? openTls(target, tls, protocols, onread) : openPlain(target, onread);
+  opened?.socket.once('connect', () => keepAlive(opened.socket, target.keepAliveMs));
+  return opened;
+}
+
+function openPlain({ address, port }: Target, onread: OnReadOpts | undefined): OpenedSocket {
+  const options: NetConnectOpts = { host: address, port, noDelay: true, allowHalfOpen: true };
+  return { socket: connect(onread === undefined ? options : { ...options, onread }), ready: 'connect' };
+}
+
+function openTls(
+  { address, port, serverName, identities }: Target,
+  tls: MeshTls,
+  protocols: readonly string[],
+  onread: OnReadOpts | undefined,
+): OpenedSocket | null {
+  const socket = tls.connect(address, port, serverName, identities, protocols, onread);
   return socket === null ? null : { socket, ready: 'secureConnect' };
 }
 

@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { err, ok, type Result } from '#base/result.ts';
+import { keepAlive } from './keep-alive.ts';
 
 export interface ListenOptions {
   readonly address: string;
@@ -11,6 +12,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Connections over this are closed at once and counted. */
   readonly maxConnections: number;
+  /** Silence after which TCP asks whether the client is there; 0: never. */
+  readonly keepAliveMs: number;
   readonly onConnection: (socket: Socket) => void;
   readonly onRefused: () => void;
 }
@@ -69,6 +72,7 @@ export class Listener {
     }
     // A client may go away before anyone listens to it: without this an error event would end the process.
     socket.on('error', () => undefined);
+    keepAlive(socket, options.keepAliveMs);
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     options.onConnection(socket);

@@ -44,35 +44,40 @@ export const MAX_FIELD_LENGTH = 1024;
 
 /** The line, with its line feed. */
 export function formatAccess(record: AccessRecord): string {
-  const line = JSON.stringify({
+  return accessLine({
     start_time: new Date(record.startWallMs).toISOString(),
     direction: record.direction,
-    method: text(record.method),
-    path: text(record.path),
-    authority: text(record.authority),
-    protocol: text(record.protocol),
+    method: accessText(record.method),
+    path: accessText(record.path),
+    authority: accessText(record.authority),
+    protocol: accessText(record.protocol),
     response_code: record.responseCode,
     grpc_status: record.grpcStatus ?? undefined,
     response_flags: record.responseFlags,
-    reason: text(record.reason),
+    reason: accessText(record.reason),
     duration_ms: Math.round(record.durationMs * 1000) / 1000,
-    upstream_host: text(record.upstreamHost),
-    upstream_cluster: text(record.upstreamCluster),
-    route_name: text(record.routeName),
+    upstream_host: accessText(record.upstreamHost),
+    upstream_cluster: accessText(record.upstreamCluster),
+    route_name: accessText(record.routeName),
     attempts: record.attempts,
     bytes_received: record.bytesReceived,
     bytes_sent: record.bytesSent,
-    request_id: text(record.requestId),
-    trace_id: text(record.traceId),
-    span_id: text(record.spanId),
-    downstream_peer: text(record.downstreamPeer),
-    upstream_peer: text(record.upstreamPeer),
-    downstream_address: text(record.downstreamAddress),
+    request_id: accessText(record.requestId),
+    trace_id: accessText(record.traceId),
+    span_id: accessText(record.spanId),
+    downstream_peer: accessText(record.downstreamPeer),
+    upstream_peer: accessText(record.upstreamPeer),
+    downstream_address: accessText(record.downstreamAddress),
   });
-  return `${escapeControls(line)}\n`;
 }
 
-function text(value: string): string | undefined {
+/** Of fields of plain text and numbers; none of them can end the line. */
+export function accessLine(fields: Readonly<Record<string, string | number | undefined>>): string {
+  return `${escapeControls(JSON.stringify(fields))}\n`;
+}
+
+/** Undefined when empty, cut when too long. */
+export function accessText(value: string): string | undefined {
   if (value === '') return undefined;
   return value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}...` : value;
 }

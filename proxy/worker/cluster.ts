@@ -26,6 +26,8 @@ export interface ClusterEnv {
   clientOptions(config: ClusterConfig, isApplication: boolean): H1ClientOptions;
   endpointMeters(config: ClusterConfig, endpoint: EndpointConfig | null): EndpointMeters;
   poolMeters(config: ClusterConfig): PoolMeters;
+  /** Silence after which TCP asks whether an endpoint is there; 0: never. */
+  readonly keepAliveMs: number;
   /** Where the application beside us listens; null: at the endpoint's own address. */
   readonly appAddress: string | null;
 }
@@ -91,7 +93,7 @@ export class Cluster implements UpstreamCluster {
   readonly #env: ClusterEnv;
   readonly #counts: ClusterCounts;
   #budget: RetryBudget;
-  readonly #poolMeters: PoolMeters;
+  readonly poolMeters: PoolMeters;
   readonly #waiting = new Set<EndpointWaiter>();
   #endpoints = new Map<string, Endpoint>();
   #known: EndpointsConfig | null = null;
@@ -100,7 +102,7 @@ export class Cluster implements UpstreamCluster {
     this.config = config;
     this.#env = env;
     this.meters = env.endpointMeters(config, null);
-    this.#poolMeters = env.poolMeters(config);
+    this.poolMeters = env.poolMeters(config);
     this.#budget = new RetryBudget(config.retryBudget, env.clock.now());
     this.#counts = {
       connections: 0,
@@ -211,10 +213,10 @@ export class Cluster implements UpstreamCluster {
       return opened;
     };
     const options = this.#env.clientOptions(this.config, isApplication);
-    if (!target.mtls && !this.config.http2) return new H1Pool(open, options, this.#counts, this.#poolMeters);
+    if (!target.mtls && !this.config.http2) return new H1Pool(open, options, this.#counts, this.poolMeters);
     const canOpen = (): boolean => !target.mtls || tls.isReady;
     const tuning = isApplication ? APPLICATION_TUNING : MESH_TUNING;
-    return new H2Pool(open, canOpen, { ...options, tuning }, this.#counts, this.#poolMeters);
+    return new H2Pool(open, canOpen, { ...options, tuning }, this.#counts, this.poolMeters);
   }
 
   #createEndpoint(config: EndpointConfig): Endpoint {
@@ -227,6 +229,7 @@ export class Cluster implements UpstreamCluster {
       mtls: config.mtls,
       serverName: name.slice(0, name.lastIndexOf(':')),
       identities: config.identity === '' ? this.config.peerIdentities : [config.identity],
+      keepAliveMs: env.keepAliveMs,
     };
     const pool = this.#createPool(target, isApplication);
     const { defaultRttMs, decayMs } = ewmaOf(this.config);

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { ALPN, INBOUND_LISTENER, PASSTHROUGH_CLUSTER } from '#api/names.ts';
-import type { FilterChainConfig, HttpNetworkConfig } from '../config/snapshot.ts';
+import type { FilterChainConfig, HttpNetworkConfig, TcpNetworkConfig } from '../config/snapshot.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
 import { clientCertOf } from '../filters/identity.ts';
 import { isMeshHello } from '../net/client-hello.ts';
@@ -15,7 +15,9 @@ import { resetSocket } from '../net/reset.ts';
 import type { Acceptor } from '../net/tls.ts';
 import type { StackParts } from './parts.ts';
 import { sniff } from './sniff.ts';
-import { connectAddress, connectTcp, passThrough, type TcpUpstream, type TcpUpstreamEvents } from './tcp.ts';
+import { chooseCluster, connectAddress, connectTcp } from './tcp/connect.ts';
+import { NO_ORIGIN } from './tcp/connection.ts';
+import type { TcpUpstream, TcpUpstreamEvents } from './tcp/upstream.ts';
 import { detectProtocol, type Detected } from './undeclared.ts';
 
 /**
@@ -26,6 +28,8 @@ const HOLD_MS = 100;
 /** On a port that is declared as HTTP, until first bytes that could still become a handshake are taken for plaintext. */
 const DETECT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
+/** Where no listener says it, silence ends no connection to the application: the client's side has its own limit. */
+const NO_IDLE = 0;
 
 type NetworkConfig = FilterChainConfig['network'];
 
@@ -113,6 +117,7 @@ export class Inbound {
       address,
       port: at,
       maxConnections: settings.limits.maxConnections,
+      keepAliveMs: settings.keepAliveMs,
       onConnection,
       onRefused: () => meters.refused.with('inbound', 'overflow').inc(),
     });
@@ -144,7 +149,7 @@ export class Inbound {
       return;
     }
     const { network } = chains.raw;
-    if (network.kind === 'http' && network.fallbackCluster === '') {
+    if (network.kind === 'http' && network.fallback === null) {
       sniff(socket, this.#parts.clock, { silentMs: DETECT_MS, undecidedMs: DETECT_MS }, ({ what }) => {
         if (what === 'tls' && chains.acceptor !== null) chains.acceptor.accept(socket);
         else this.#serveHttp(socket, what === 'http2' ? 2 : 1, port, '', network);
@@ -164,13 +169,19 @@ export class Inbound {
 
   /** A port that no Service sends to (a health port, say): straight to the application, unless all of this workload is STRICT. */
   #undeclared(socket: Socket, port: number): void {
-    const { settings, tcp, meters } = this.#parts;
+    const { settings, tcp, tcpTelemetry, meters } = this.#parts;
     const isStrict = this.#ports.size > 0 && [...this.#ports.values()].every((chains) => chains.raw === null);
     const address = settings.appAddress ?? settings.podAddresses[0];
     if (isStrict || address === undefined || !this.#parts.tls.isReady) {
       meters.refused.with('inbound', 'plaintext').inc();
       resetSocket(socket);
-    } else passThrough(socket, address, port, CONNECT_TIMEOUT_MS, tcp);
+    } else {
+      const connection = tcpTelemetry.begin(socket, NO_ORIGIN);
+      connectAddress(PASSTHROUGH_CLUSTER, { address, port }, CONNECT_TIMEOUT_MS, NO_IDLE, tcp, null).join(
+        connection,
+        null,
+      );
+    }
   }
 
   #createAcceptor(port: number): Acceptor {
@@ -202,13 +213,20 @@ export class Inbound {
   #serve(socket: Socket, port: number, identity: string): void {
     const network = this.#chainOf(port, identity)?.network;
     if (network === undefined) this.#refusePlaintext(socket);
-    else if (network.kind === 'tcp') this.#connect(port, network, null)?.join(socket, null);
-    else if (network.fallbackCluster === '') this.#serveHttp(socket, 1, port, identity, network);
+    else if (network.kind === 'tcp') this.#serveTcp(socket, port, identity, network);
+    else if (network.fallback === null) this.#serveHttp(socket, 1, port, identity, network);
     else {
       this.#detect(socket, port, network, 0, (detected) =>
         this.#serveDetected(socket, port, identity, network, detected),
       );
     }
+  }
+
+  #serveTcp(socket: Socket, port: number, identity: string, network: TcpNetworkConfig): void {
+    const connection = this.#parts.tcpTelemetry.begin(socket, { ...NO_ORIGIN, identity });
+    const upstream = this.#connect(port, network, null);
+    if (upstream === null) connection.refuse('no-cluster');
+    else upstream.join(connection, null);
   }
 
   #refusePlaintext(socket: Socket): void {
@@ -234,9 +252,8 @@ export class Inbound {
     network: NetworkConfig,
     { what, hello, pass, leave }: Detected,
   ): void {
-    const { meters, log } = this.#parts;
+    const { meters, tcpTelemetry } = this.#parts;
     if (network.kind === 'http') meters.detections.with('inbound', String(port), what).inc();
-    if (hello !== null) log.debug('TLS of the application', { port, serverName: hello.serverName });
     // A mode that turned STRICT while the client was silent.
     if (this.#chainOf(port, identity) === null) {
       leave();
@@ -244,19 +261,21 @@ export class Inbound {
     } else if (network.kind === 'http' && what === 'http1') {
       leave();
       this.#serveHttp(socket, 1, port, identity, network);
-    } else pass();
+    } else pass(tcpTelemetry.begin(socket, { ...NO_ORIGIN, identity, serverName: hello?.serverName ?? '' }));
   }
 
   /** To the application; null when the listener names a cluster that is not there. */
   #connect(port: number, network: NetworkConfig, events: TcpUpstreamEvents | null): TcpUpstream | null {
     const { runtime, settings, tcp } = this.#parts;
-    const name = network.kind === 'tcp' ? network.cluster : network.fallbackCluster;
+    const proxy = network.kind === 'tcp' ? network : network.fallback;
+    if (proxy === null) return null;
+    const name = chooseCluster(proxy, tcp.random);
     const address = settings.appAddress ?? settings.podAddresses[0];
     if (name === PASSTHROUGH_CLUSTER && address !== undefined) {
-      return connectAddress(address, port, CONNECT_TIMEOUT_MS, tcp, events);
+      return connectAddress(name, { address, port }, CONNECT_TIMEOUT_MS, proxy.idleTimeoutMs, tcp, events);
     }
     const cluster = runtime.cluster(name);
-    return cluster === undefined ? null : connectTcp(cluster, tcp, events);
+    return cluster === undefined ? null : connectTcp(cluster, proxy, tcp, events);
   }
 
   #serveHttp(socket: Socket, version: 1 | 2, port: number, identity: string, first: HttpNetworkConfig): void {

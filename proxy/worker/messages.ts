@@ -81,6 +81,8 @@ export interface WorkerSettings {
   readonly appIdleMs: number;
   /** Idle connections to other endpoints. */
   readonly peerIdleMs: number;
+  /** Silence after which TCP asks whether the other side is there; 0: never. */
+  readonly keepAliveMs: number;
 }
 
 export type ToWorker =

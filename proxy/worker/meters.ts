@@ -86,6 +86,17 @@ const FAMILIES = {
     'HTTP/2 connections ended because the other side cost too much.',
     ['side', 'reason'],
   ],
+  tcpConnections: ['tulle_tcp_connections', 'Open opaque connections of clients.', ['direction']],
+  tcpConnectionsEnded: [
+    'tulle_tcp_connections_total',
+    'Opaque connections that are over; with reason and flag when not both sides ended well.',
+    ['direction', 'cluster', 'response_flags', 'reason'],
+  ],
+  tlsPassthrough: [
+    'tulle_tls_passthrough_total',
+    'TLS of applications, by what became of it and the TLSRoute that took it.',
+    ['outcome', 'route'],
+  ],
   tcpBytes: ['tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']],
   tunnels: ['tulle_tunnels', 'Open WebSockets and other upgraded requests.', ['direction']],
 } as const satisfies Record<string, readonly [name: string, help: string, labels: readonly string[]]>;
@@ -106,6 +117,9 @@ export class Meters {
   readonly handshakesRefused: MetricFamily<Counter>;
   readonly detections: MetricFamily<Counter>;
   readonly abuse: MetricFamily<Counter>;
+  readonly tcpConnections: MetricFamily<Gauge>;
+  readonly tcpConnectionsEnded: MetricFamily<Counter>;
+  readonly tlsPassthrough: MetricFamily<Counter>;
   readonly tcpBytes: MetricFamily<Counter>;
   readonly tunnels: MetricFamily<Gauge>;
 
@@ -125,6 +139,9 @@ export class Meters {
     this.handshakesRefused = registry.counter(...FAMILIES.handshakesRefused);
     this.detections = registry.counter(...FAMILIES.detections);
     this.abuse = registry.counter(...FAMILIES.abuse);
+    this.tcpConnections = registry.gauge(...FAMILIES.tcpConnections);
+    this.tcpConnectionsEnded = registry.counter(...FAMILIES.tcpConnectionsEnded);
+    this.tlsPassthrough = registry.counter(...FAMILIES.tlsPassthrough);
     this.tcpBytes = registry.counter(...FAMILIES.tcpBytes);
     this.tunnels = registry.gauge(...FAMILIES.tunnels);
   }

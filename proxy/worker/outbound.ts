@@ -3,11 +3,12 @@
  * and the chain HTTP or bytes. Knows how connections arrive here; what happens to a request is forwarding's business.
  */
 import type { Socket } from 'node:net';
-import { addressName, parseDestination } from '#api/names.ts';
-import type { HttpNetworkConfig, ListenerConfig } from '../config/snapshot.ts';
+import { addressName, parseDestination, PASSTHROUGH_CLUSTER } from '#api/names.ts';
+import type { HttpNetworkConfig, ListenerConfig, TcpNetworkConfig } from '../config/snapshot.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
 import type { Forwarding } from '../forwarding/forward.ts';
 import type { RequestHead } from '../http/message.ts';
+import type { ClientHello } from '../net/client-hello.ts';
 import { Listener } from '../net/listener.ts';
 import { originalDestination } from '../net/original-dst.ts';
 import { resetSocket } from '../net/reset.ts';
@@ -15,12 +16,17 @@ import type { HostPort } from './messages.ts';
 import type { StackParts } from './parts.ts';
 import { Passthrough } from './passthrough.ts';
 import { sniff, VERSION_TIMES } from './sniff.ts';
-import { connectTcp, forwardTcp, passThrough } from './tcp.ts';
+import { chooseCluster, connectAddress, connectTcp } from './tcp/connect.ts';
+import { NO_ORIGIN, type TcpOrigin } from './tcp/connection.ts';
+import type { TcpUpstream, TcpUpstreamEvents } from './tcp/upstream.ts';
+import { TlsPassthrough } from './tls-passthrough.ts';
 import { detectProtocol, type Detected } from './undeclared.ts';
 
 /** A client of a destination that we do not know is told so after this long, whether it speaks HTTP or not. */
 const SILENT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Of connections to places outside of the mesh; Envoy's default. */
+const OUTSIDE_IDLE_MS = 3_600_000;
 const MAX_NAMES = 1000;
 
 /** A destination as the application's proxy requests name it. */
@@ -40,6 +46,7 @@ export class Outbound {
   readonly #listeners: Listener[] = [];
   #ownPort = 0;
   readonly #passthrough: Passthrough;
+  readonly #tls: TlsPassthrough;
   readonly #names = new Map<string, NamedDestination | null>();
   /** When the last connection of the application ended. */
   #quietSinceMs: number;
@@ -47,6 +54,7 @@ export class Outbound {
   constructor(parts: StackParts) {
     this.#parts = parts;
     this.#passthrough = new Passthrough(parts.clusterEnv);
+    this.#tls = new TlsPassthrough(parts);
     this.#quietSinceMs = parts.clock.now();
   }
 
@@ -64,6 +72,7 @@ export class Outbound {
       const opened = await Listener.open({
         ...at,
         maxConnections: settings.limits.maxConnections,
+        keepAliveMs: settings.keepAliveMs,
         onConnection: (socket) => {
           socket.once('close', () => (this.#quietSinceMs = this.#parts.clock.now()));
           onConnection(socket);
@@ -144,42 +153,90 @@ export class Outbound {
   }
 
   #serveKnown(socket: Socket, name: string): void {
-    const network = this.#network(name);
-    if (network === null) resetSocket(socket);
-    else if (network.kind === 'tcp') this.#serveTcp(socket, network.cluster, null);
-    else if (network.fallbackCluster === '') this.#serveDeclared(socket, name);
-    else this.#detect(socket, name, network.fallbackCluster);
+    const listener = this.#parts.runtime.listener(name);
+    const network = listener?.chains[0]?.network ?? null;
+    if (listener === undefined || (network === null && listener.serverNames.length === 0)) resetSocket(socket);
+    else if (network === null) this.#serveTls(socket, listener);
+    else if (network.kind === 'http') {
+      if (network.fallback === null) this.#serveDeclared(socket, name, listener);
+      else this.#detect(socket, name, listener, network.fallback);
+    } else if (listener.serverNames.length > 0) this.#detect(socket, name, listener, network);
+    else this.#serveTcp(socket, network, { ...NO_ORIGIN, routeName: network.name }, null);
   }
 
   /** Declared as HTTP; the first bytes say which version. What is neither gets the answer of HTTP/1.1: 400. */
-  #serveDeclared(socket: Socket, name: string): void {
-    sniff(socket, this.#parts.clock, VERSION_TIMES, ({ what }) => {
-      this.#serveHttp(socket, what === 'http2' ? 2 : 1, name);
+  #serveDeclared(socket: Socket, name: string, listener: ListenerConfig): void {
+    sniff(socket, this.#parts.clock, VERSION_TIMES, ({ what, hello, early }) => {
+      if (what === 'tls' && listener.serverNames.length > 0) this.#routeTls(socket, listener, hello, early);
+      else this.#serveHttp(socket, what === 'http2' ? 2 : 1, name);
     });
+  }
+
+  /** Nothing but TLS has a way there: its handshake says which, however long it takes. */
+  #serveTls(socket: Socket, listener: ListenerConfig): void {
+    sniff(socket, this.#parts.clock, VERSION_TIMES, ({ hello, early }) =>
+      this.#routeTls(socket, listener, hello, early),
+    );
+  }
+
+  #routeTls(socket: Socket, listener: ListenerConfig, hello: ClientHello | null, early: Buffer | null): void {
+    const network = this.#tls.choose(socket, listener, hello);
+    if (network === null) return;
+    this.#serveTcp(
+      socket,
+      network,
+      { identity: '', routeName: network.name, serverName: hello?.serverName ?? '' },
+      early,
+    );
   }
 
   #network(name: string): ListenerConfig['chains'][number]['network'] | null {
     return this.#parts.runtime.listener(name)?.chains[0]?.network ?? null;
   }
 
-  #detect(socket: Socket, name: string, clusterName: string): void {
-    const { clock, runtime, tcp } = this.#parts;
-    const connect: Parameters<typeof detectProtocol>[1]['connect'] = (events) => {
-      const cluster = runtime.cluster(clusterName);
-      return cluster === undefined ? null : connectTcp(cluster, tcp, events);
-    };
-    detectProtocol(socket, { clock, connect, holdMs: 0 }, (detected) => this.#serveDetected(socket, name, detected));
+  /** Undeclared: whoever speaks first tells. The server is found while the client is still quiet. */
+  #detect(socket: Socket, name: string, listener: ListenerConfig, fallback: TcpNetworkConfig): void {
+    const { clock } = this.#parts;
+    const connect = (events: TcpUpstreamEvents | null): TcpUpstream | null => this.#connect(fallback, events);
+    detectProtocol(socket, { clock, connect, holdMs: 0 }, (detected) =>
+      this.#serveDetected(socket, name, listener, fallback, detected),
+    );
   }
 
-  #serveDetected(socket: Socket, name: string, { what, hello, pass, leave }: Detected): void {
-    const { meters, log } = this.#parts;
+  #serveDetected(
+    socket: Socket,
+    name: string,
+    listener: ListenerConfig,
+    fallback: TcpNetworkConfig,
+    { what, hello, early, pass, leave }: Detected,
+  ): void {
+    const { meters, tcpTelemetry } = this.#parts;
     const port = String(parseDestination(name)?.port ?? 0);
     meters.detections.with('outbound', port, what).inc();
-    if (hello !== null) log.debug('TLS of the application', { destination: name, serverName: hello.serverName });
-    if (what === 'http1') {
+    if (what === 'http1' && listener.chains[0]?.network.kind === 'http') {
       leave();
       this.#serveHttp(socket, 1, name);
-    } else pass();
+    } else if (what === 'tls' && listener.serverNames.length > 0) {
+      leave();
+      this.#routeTls(socket, listener, hello, early);
+    } else {
+      if (what === 'tls') this.#tls.passed();
+      pass(tcpTelemetry.begin(socket, { identity: '', routeName: fallback.name, serverName: hello?.serverName ?? '' }));
+    }
+  }
+
+  /** Begins to connect where the next connection of this chain goes; null: its cluster is not there. */
+  #connect(network: TcpNetworkConfig, events: TcpUpstreamEvents | null): TcpUpstream | null {
+    const { runtime, tcp } = this.#parts;
+    const cluster = runtime.cluster(chooseCluster(network, tcp.random));
+    return cluster === undefined ? null : connectTcp(cluster, network, tcp, events);
+  }
+
+  #serveTcp(socket: Socket, network: TcpNetworkConfig, origin: TcpOrigin, early: Buffer | null): void {
+    const connection = this.#parts.tcpTelemetry.begin(socket, origin);
+    const upstream = this.#connect(network, null);
+    if (upstream === null) connection.refuse('no-cluster');
+    else upstream.join(connection, early);
   }
 
   #serveHttp(socket: Socket, version: 1 | 2, name: string): void {
@@ -187,22 +244,20 @@ export class Outbound {
     socket.resume();
   }
 
-  #serveTcp(socket: Socket, clusterName: string, early: Buffer | null): void {
-    const cluster = this.#parts.runtime.cluster(clusterName);
-    if (cluster === undefined) resetSocket(socket);
-    else forwardTcp(socket, cluster, this.#parts.tcp, early);
-  }
-
   /** Not in the mesh: passed on untouched, or refused. HTTP clients are told why. */
   #serveUnknown(socket: Socket, state: 'unknown' | 'timeout', fallback: HostPort | null): void {
-    const { settings, tcp } = this.#parts;
+    const { settings, tcp, tcpTelemetry } = this.#parts;
     if (state === 'unknown' && settings.unknownDestinations === 'passthrough' && fallback !== null) {
-      passThrough(socket, fallback.address, fallback.port, CONNECT_TIMEOUT_MS, tcp);
+      const connection = tcpTelemetry.begin(socket, NO_ORIGIN);
+      connectAddress(PASSTHROUGH_CLUSTER, fallback, CONNECT_TIMEOUT_MS, OUTSIDE_IDLE_MS, tcp, null).join(
+        connection,
+        null,
+      );
       return;
     }
     const times = { silentMs: SILENT_MS, undecidedMs: SILENT_MS };
     sniff(socket, this.#parts.clock, times, ({ what }) => {
-      if (what !== 'http1') resetSocket(socket);
+      if (what !== 'http1') tcpTelemetry.begin(socket, NO_ORIGIN).refuse('unknown-destination');
       else {
         this.#parts.http.serve(socket, 1, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
         socket.resume();

@@ -11,7 +11,8 @@ import type { HttpConnections } from './http-connections.ts';
 import type { FromWorker, WorkerSettings } from './messages.ts';
 import type { Meters } from './meters.ts';
 import type { Runtime } from './runtime.ts';
-import type { TcpEnv } from './tcp.ts';
+import type { TcpTelemetry } from './tcp/connection.ts';
+import type { TcpEnv } from './tcp/upstream.ts';
 
 export interface StackParts {
   readonly settings: WorkerSettings;
@@ -24,6 +25,7 @@ export interface StackParts {
   readonly clusterEnv: ClusterEnv;
   readonly http: HttpConnections;
   readonly tcp: TcpEnv;
+  readonly tcpTelemetry: TcpTelemetry;
   /** Our own SPIFFE ID; empty before there is one. */
   readonly ownIdentity: () => string;
   readonly post: (message: FromWorker) => void;

@@ -8,7 +8,8 @@ import type { Clock, Timer } from '#base/clock.ts';
 import type { ClientHello } from '../net/client-hello.ts';
 import { resetSocket } from '../net/reset.ts';
 import { sniff, type Protocol, type Sniffed, type Sniffing } from './sniff.ts';
-import type { TcpUpstream, TcpUpstreamEvents } from './tcp.ts';
+import type { TcpConnection } from './tcp/connection.ts';
+import type { TcpUpstream, TcpUpstreamEvents } from './tcp/upstream.ts';
 
 /** Clients of HTTP and TLS speak as soon as they are connected; only for those that do not is a connection begun that may be in vain. */
 const QUIET_MS = 10;
@@ -19,8 +20,10 @@ export interface Detected {
   readonly what: Protocol;
   /** With `tls`, unless it is broken. */
   readonly hello: ClientHello | null;
+  /** Of a client that ended its side already, bytes that cannot be put back. */
+  readonly early: Buffer | null;
   /** The bytes go to the server as they are. */
-  readonly pass: () => void;
+  readonly pass: (connection: TcpConnection) => void;
   /** Somebody else serves the client; its bytes are unread. */
   readonly leave: () => void;
 }
@@ -96,10 +99,11 @@ class Detection {
     this.#then({
       what,
       hello,
-      pass: () => {
+      early,
+      pass: (connection) => {
         const upstream = this.#upstream ?? this.#env.connect(null);
-        if (upstream === null) resetSocket(this.#client);
-        else upstream.join(this.#client, early);
+        if (upstream === null) connection.refuse('no-cluster');
+        else upstream.join(connection, early);
       },
       leave: () => this.#upstream?.drop(),
     });

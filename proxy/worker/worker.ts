@@ -27,6 +27,7 @@ import { Meters, type Edge } from './meters.ts';
 import { prepareExchange, recordExchange, type ObserveEnv } from './observe.ts';
 import { Outbound } from './outbound.ts';
 import type { StackParts } from './parts.ts';
+import { TcpTelemetry } from './tcp/connection.ts';
 import { Runtime } from './runtime.ts';
 
 export interface WorkerEnv {
@@ -58,6 +59,8 @@ export class Worker {
   #trust: TrustConfig | null = null;
   #inboundUpdates: Promise<void> = Promise.resolve();
   readonly #drainTimers: Timer[] = [];
+  /** Stacks that are at their end: what closes there is cut by us. */
+  readonly #closing = new Set<Direction>();
 
   constructor(settings: WorkerSettings, env: WorkerEnv) {
     this.#settings = settings;
@@ -80,7 +83,15 @@ export class Worker {
       destinations: this.#destinations,
       clusterEnv,
       http: this.#http[direction],
-      tcp: { clock: env.clock, random: env.random, tls: this.#tls, onBytes: this.#countBytes(direction) },
+      tcp: {
+        clock: env.clock,
+        random: env.random,
+        wheel: this.#wheel,
+        tls: this.#tls,
+        keepAliveMs: settings.keepAliveMs,
+        isClosing: () => this.#closing.has(direction),
+      },
+      tcpTelemetry: new TcpTelemetry(direction, this.#meters, env.clock, observe.writeAccess),
       ownIdentity: () => this.#identity?.spiffeId ?? '',
       post: env.post,
     });
@@ -122,8 +133,8 @@ export class Worker {
   async close(): Promise<void> {
     await this.#inboundUpdates;
     for (const timer of this.#drainTimers) timer.cancel();
-    this.#stacks.inbound.close();
-    this.#stacks.outbound.close();
+    this.#closeStack('inbound');
+    this.#closeStack('outbound');
     this.#http.inbound.destroy();
     this.#http.outbound.destroy();
     this.#runtime.close();
@@ -150,7 +161,7 @@ export class Worker {
   #drainInbound(deadlineMs: number): void {
     const { inbound } = this.#stacks;
     // At the deadline what is left is cut off; its end then ends the drain.
-    const timer = this.#env.clock.after(deadlineMs, () => inbound.close());
+    const timer = this.#env.clock.after(deadlineMs, () => this.#closeStack('inbound'));
     this.#drainTimers.push(timer);
     void inbound.stopAccepting().then(() => {
       timer.cancel();
@@ -166,7 +177,7 @@ export class Worker {
     const end = (): void => {
       deadline.cancel();
       watch.cancel();
-      outbound.close();
+      this.#closeStack('outbound');
       post({ kind: 'drained', direction: 'outbound' });
     };
     const deadline = clock.after(deadlineMs, end);
@@ -175,6 +186,11 @@ export class Worker {
       end,
     );
     this.#drainTimers.push(deadline, watch);
+  }
+
+  #closeStack(direction: Direction): void {
+    this.#closing.add(direction);
+    this.#stacks[direction].close();
   }
 
   async #isApplicationServing(): Promise<boolean> {
@@ -219,6 +235,7 @@ export class Worker {
     return {
       clock: this.#env.clock,
       tls: this.#tls,
+      keepAliveMs: this.#settings.keepAliveMs,
       appAddress:
         appAddress ?? (this.#settings.captureMode === 'redirect' ? (this.#settings.podAddresses[0] ?? null) : null),
       clientOptions: (config, isApplication) => ({
@@ -278,15 +295,6 @@ export class Worker {
     });
     this.#inboundMeters.set(key, meters);
     return meters;
-  }
-
-  #countBytes(direction: Direction): (sent: number, received: number) => void {
-    const sentCounter = this.#meters.tcpBytes.with(direction, 'sent');
-    const receivedCounter = this.#meters.tcpBytes.with(direction, 'received');
-    return (sent, received) => {
-      sentCounter.add(sent);
-      receivedCounter.add(received);
-    };
   }
 }
 

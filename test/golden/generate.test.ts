@@ -111,6 +111,18 @@ const CASES: readonly Case[] = [
     client: sidecar('shop'),
     ask: [[TYPE.route, 'reviews.shop.svc.cluster.local:9000']],
   },
+  {
+    name: 'stream-routes',
+    world: 'stream-routes',
+    client: sidecar('shop'),
+    ask: [443, 7000, 5000].map((port) => [TYPE.listener, `db.shop.svc.cluster.local:${port}`] as const),
+  },
+  {
+    name: 'stream-routes-consumer',
+    world: 'stream-routes',
+    client: sidecar('web'),
+    ask: [[TYPE.listener, 'db.shop.svc.cluster.local:443']],
+  },
   { name: 'envoy', world: 'weighted-split', client: { namespace: 'shop', workload: null, dialect: 'envoy' }, ask: [] },
   {
     name: 'grpc',

@@ -92,6 +92,34 @@ spec:
 ---
 apiVersion: v1
 kind: Service
+metadata: { name: secure, namespace: shop }
+spec: { clusterIPs: [10.96.0.13], selector: { app: echo }, ports: [{ name: https, port: 443, targetPort: ${port} }, { name: any, port: 444, targetPort: ${port} }, { name: tcp, port: 445, targetPort: ${port} }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: { name: secure, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: secure }]
+  hostnames: [a.example, "*.a.example"]
+  rules: [{ backendRefs: [{ name: secure, port: 443, weight: 3 }, { name: nobody, port: 443 }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: { name: secure-b, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: secure }]
+  hostnames: [b.example]
+  rules: [{ backendRefs: [{ name: secure, port: 443 }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: { name: secure, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: secure, port: 445 }]
+  rules: [{ backendRefs: [{ name: secure, port: 445, weight: 1 }, { name: echo, port: 82, weight: 1 }] }]
+---
+apiVersion: v1
+kind: Service
 metadata: { name: plain, namespace: shop }
 spec: { selector: { app: echo }, ports: [{ port: 8000, targetPort: ${port} }] }
 ---
@@ -167,7 +195,7 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     worldOf(manifests((app.address() as AddressInfo).port)),
     DEFAULT_COMPILE_OPTIONS,
   );
-  t.equal(conditions.size, 4);
+  t.equal(conditions.size, 7);
   const client: Client = { namespace: 'shop', workload: null, dialect: 'envoy' };
   const port = await freePort();
   const ads = new DeltaAdsServer({

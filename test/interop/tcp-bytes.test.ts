@@ -24,8 +24,19 @@ const TOTAL_BYTES = 100 * MIB;
  */
 const GROWTH_BYTES = 72 * MIB;
 
+const TLS_ROUTE = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'TLSRoute',
+  metadata: { name: 'named', namespace: 'test' },
+  spec: {
+    parentRefs: [{ group: '', kind: 'Service', name: 'named' }],
+    hostnames: ['*.db.example'],
+    rules: [{ backendRefs: [{ name: 'secure', port: 7004 }] }],
+  },
+};
+
 function startServers(): Promise<TcpMesh> {
-  return startTcpMesh([
+  const workloads = [
     {
       name: 'server',
       replicas: REPLICAS,
@@ -36,10 +47,12 @@ function startServers(): Promise<TcpMesh> {
         undeclared: { port: 7003 },
         secure: { port: 7004 },
         'secure-declared': { port: 7005, appProtocol: 'https' },
+        named: { port: 7006, targetPort: 7005, appProtocol: 'https' },
       },
       readinessProbe: { tcpSocket: { port: 7005 } },
     },
-  ]);
+  ];
+  return startTcpMesh(workloads, [TLS_ROUTE]);
 }
 
 /** Everything until the end of the other side. */
@@ -48,6 +61,11 @@ async function textOf(socket: Socket): Promise<string> {
   socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   await once(socket, 'end');
   return text;
+}
+
+function askFor(mesh: TcpMesh, servername: string): Socket {
+  const socket = connectTls({ ...mesh.at('named'), servername, rejectUnauthorized: false });
+  return socket.on('error', () => undefined);
 }
 
 /** Most memory that a process has had so far. */
@@ -124,6 +142,19 @@ t.test('opaque bytes through two sidecars', async (t) => {
       socket.destroy();
     }
     t.equal(await metric(metricsAddress, 'tulle_protocol_detections_total', 'port="7004"', 'protocol="tls"'), 1);
+  });
+
+  await t.test('a TLSRoute leads by the name that the application asks for, inside of our TLS', async (t) => {
+    const known = askFor(mesh, 'one.db.example');
+    const [greeting] = await once(known, 'data');
+    t.match(String(greeting), /^hello from server-/);
+    known.destroy();
+    const unknown = askFor(mesh, 'other.example');
+    const [error] = await once(unknown, 'error');
+    t.equal((error as NodeJS.ErrnoException).code, 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
+    const counter = 'tulle_tls_passthrough_total';
+    t.equal(await metric(metricsAddress, counter, 'route="test/named"', 'outcome="routed"'), 1);
+    t.equal(await metric(metricsAddress, counter, 'outcome="no-match"'), 1);
   });
 
   await t.test(

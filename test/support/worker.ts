@@ -15,6 +15,7 @@ import type {
   RetryConfig,
   RouteConfig,
   RouteTableConfig,
+  TcpNetworkConfig,
 } from '../../proxy/config/snapshot.ts';
 import { MetricRegistry } from '../../proxy/telemetry/metrics.ts';
 import type { FromWorker, IdentityMaterial, SnapshotChange, WorkerSettings } from '../../proxy/worker/messages.ts';
@@ -96,26 +97,44 @@ export function table(name: string, routes: readonly RouteConfig[]): RouteTableC
   return { name, virtualHosts: [{ name, domains: ['*'], routes }] };
 }
 
-export function httpListener(name: string, fallbackCluster = ''): ListenerConfig {
+export function httpListener(name: string, fallback: TcpNetworkConfig | null = null): ListenerConfig {
   const chain: FilterChainConfig = {
     name,
     destinationPort: null,
     transport: null,
     mtls: false,
-    network: { kind: 'http', statPrefix: name, routes: name, fallbackCluster },
+    network: { kind: 'http', statPrefix: name, routes: name, fallback },
   };
-  return { name, direction: 'outbound', address: '0.0.0.0', port: 80, chains: [chain], service: null };
+  return { ...outboundListener(name), chains: [chain] };
 }
 
-export function tcpListener(name: string): ListenerConfig {
+/** An outbound listener without a chain. */
+export function outboundListener(name: string): ListenerConfig {
+  return { name, direction: 'outbound', address: '0.0.0.0', port: 80, chains: [], serverNames: [], service: null };
+}
+
+/** Opaque bytes to a cluster. */
+export function tcpNetwork(cluster: string, more: Partial<TcpNetworkConfig> = {}): TcpNetworkConfig {
+  return {
+    kind: 'tcp',
+    name: 'tcp',
+    statPrefix: cluster,
+    clusters: [{ cluster, weight: 1 }],
+    idleTimeoutMs: 0,
+    connectAttempts: 3,
+    ...more,
+  };
+}
+
+export function tcpListener(name: string, more: Partial<TcpNetworkConfig> = {}): ListenerConfig {
   const chain: FilterChainConfig = {
     name,
     destinationPort: null,
     transport: null,
     mtls: false,
-    network: { kind: 'tcp', statPrefix: name, cluster: name },
+    network: tcpNetwork(name, more),
   };
-  return { name, direction: 'outbound', address: '0.0.0.0', port: 80, chains: [chain], service: null };
+  return { ...outboundListener(name), chains: [chain] };
 }
 
 /** The `inbound` listener for one port of the application. */
@@ -125,7 +144,7 @@ export function inboundListener(port: number, mode: 'PERMISSIVE' | 'STRICT'): Li
     kind: 'http',
     statPrefix: name,
     routes: table(name, [route(name, { retry: null })]),
-    fallbackCluster: '',
+    fallback: null,
   } as const;
   const tls: FilterChainConfig = { name: `${name}-tls`, destinationPort: port, transport: 'tls', mtls: true, network };
   const raw: FilterChainConfig = {
@@ -136,7 +155,15 @@ export function inboundListener(port: number, mode: 'PERMISSIVE' | 'STRICT'): Li
     network,
   };
   const chains = mode === 'STRICT' ? [tls] : [tls, raw];
-  return { name: 'inbound', direction: 'inbound', address: '0.0.0.0', port: 15006, chains, service: null };
+  return {
+    name: 'inbound',
+    direction: 'inbound',
+    address: '0.0.0.0',
+    port: 15006,
+    chains,
+    serverNames: [],
+    service: null,
+  };
 }
 
 export function change(parts: Partial<SnapshotChange>): SnapshotChange {
@@ -192,6 +219,7 @@ export function settings(more: Partial<WorkerSettings> = {}): WorkerSettings {
     downstreamIdleMs: 3_600_000,
     appIdleMs: 3000,
     peerIdleMs: 60_000,
+    keepAliveMs: 30_000,
     ...more,
   };
 }

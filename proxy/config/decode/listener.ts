@@ -7,11 +7,12 @@ import { Listener, type FilterChain, type FilterChainMatch } from '#api/generate
 import { EXTENSION, INBOUND_LISTENER } from '#api/names.ts';
 import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
-import type { FilterChainConfig, HttpNetworkConfig, ListenerConfig, TcpNetworkConfig } from '../snapshot.ts';
+import type { FilterChainConfig, ListenerConfig } from '../snapshot.ts';
 import { decodeAddress } from './endpoints.ts';
 import { readMessage, shortType } from './message.ts';
 import { decodeServiceRef } from './metadata.ts';
 import { decodeNetwork } from './network.ts';
+import { decodeServerNames, type PassedChain } from './server-names.ts';
 import { decodeDownstream } from './tls.ts';
 import { at, refuse } from './unsupported.ts';
 
@@ -38,7 +39,7 @@ export function decodeListener(bytes: Uint8Array): Result<ListenerConfig, Proble
     direction: inbound ? 'inbound' : 'outbound',
     address,
     port,
-    chains: decodeChains(message, problems),
+    ...decodeChains(message, inbound, problems),
     service: decodeServiceRef(message.metadata, '', problems),
   };
   return problems.isEmpty ? ok(listener) : err(problems);
@@ -56,30 +57,39 @@ function refuseUnsupported(message: Listener, problems: Problems): void {
 }
 
 /** A chain while its listener is decoded. */
-interface Draft {
+interface Draft extends PassedChain {
   readonly match: Omit<FilterChainConfig, 'network'>;
-  readonly network: HttpNetworkConfig | TcpNetworkConfig | null;
   /** Only for connections that begin like HTTP. */
   readonly detected: boolean;
 }
 
 /**
- * Envoy chooses by destination port first, then by transport, then by application protocol; `default_filter_chain` takes what no chain matched.
- * A TCP chain beside a detected HTTP chain, or the default chain, becomes the fallback of that HTTP chain.
+ * Envoy chooses by destination port first, then by server name, then by transport, then by application protocol; `default_filter_chain` takes
+ * what no chain matched. A TCP chain beside a detected HTTP chain, or the default chain, becomes the fallback of that HTTP chain.
  */
-function decodeChains(message: Listener, problems: Problems): readonly FilterChainConfig[] {
-  const drafts = message.filterChains.map((chain, i) => decodeChain(chain, `filter_chains[${i}]`, problems));
+function decodeChains(
+  message: Listener,
+  inbound: boolean,
+  problems: Problems,
+): Pick<ListenerConfig, 'chains' | 'serverNames'> {
+  const all = message.filterChains.map((chain, i) => decodeChain(chain, `filter_chains[${i}]`, problems));
   const last =
     message.defaultFilterChain === undefined
       ? null
       : decodeChain(message.defaultFilterChain, 'default_filter_chain', problems);
-  if (message.filterChains.length === 0 && last === null && message.apiListener === undefined) {
+  if (all.length === 0 && last === null && message.apiListener === undefined) {
     problems.add('filter_chains', 'must hold at least one chain');
   }
-  refuseTwins(drafts, problems);
+  const isPassed = ({ match, serverNames }: Draft): boolean =>
+    serverNames.length > 0 || (!inbound && match.transport === 'tls' && !match.mtls);
+  const drafts = all.filter((draft) => !isPassed(draft));
+  refuseTwins(all, problems);
   const chains = drafts.flatMap((draft) => finishChain(draft, drafts, last));
   if (last?.network) chains.push({ ...last.match, network: last.network });
-  return chains.toSorted((a, b) => specificity(b) - specificity(a));
+  return {
+    chains: chains.toSorted((a, b) => specificity(b) - specificity(a)),
+    serverNames: decodeServerNames(all.filter(isPassed), inbound, problems),
+  };
 }
 
 function specificity(chain: FilterChainConfig): number {
@@ -87,7 +97,11 @@ function specificity(chain: FilterChainConfig): number {
 }
 
 function sameConnections(a: Draft, b: Draft): boolean {
-  return a.match.destinationPort === b.match.destinationPort && a.match.transport === b.match.transport;
+  return (
+    a.match.destinationPort === b.match.destinationPort &&
+    a.match.transport === b.match.transport &&
+    a.serverNames.join() === b.serverNames.join()
+  );
 }
 
 function refuseTwins(drafts: readonly Draft[], problems: Problems): void {
@@ -108,7 +122,7 @@ function finishChain(draft: Draft, drafts: readonly Draft[], last: Draft | null)
   const beside = drafts.find((d) => d !== draft && sameConnections(d, draft))?.network;
   // Without a port to match, the default chain can only be meant for what is not HTTP.
   const fallback = beside ?? (draft.detected || match.destinationPort === null ? last?.network : null);
-  return [{ ...match, network: { ...network, fallbackCluster: fallback?.kind === 'tcp' ? fallback.cluster : '' } }];
+  return [{ ...match, network: { ...network, fallback: fallback?.kind === 'tcp' ? fallback : null } }];
 }
 
 function decodeChain(chain: FilterChain, path: string, problems: Problems): Draft {
@@ -124,7 +138,9 @@ function decodeChain(chain: FilterChain, path: string, problems: Problems): Draf
       transport: match.transport,
       mtls: transport.mtls,
     },
-    network: decodeNetwork(chain.filters, at(path, 'filters'), problems),
+    path,
+    serverNames: match.serverNames,
+    network: decodeNetwork(chain.filters, chain.name, at(path, 'filters'), problems),
     detected: match.detected,
   };
 }
@@ -133,12 +149,11 @@ function decodeChainMatch(
   match: FilterChainMatch | undefined,
   path: string,
   problems: Problems,
-): Pick<FilterChainConfig, 'destinationPort' | 'transport'> & { readonly detected: boolean } {
-  if (match === undefined) return { destinationPort: null, transport: null, detected: false };
+): Pick<FilterChainConfig, 'destinationPort' | 'transport'> & Pick<Draft, 'serverNames' | 'detected'> {
+  if (match === undefined) return { destinationPort: null, transport: null, serverNames: [], detected: false };
   const { destinationPort: port, transportProtocol, applicationProtocols } = match;
   if (port !== undefined && (port < 1 || port > 65_535)) problems.add(at(path, 'destination_port'), 'must be a port');
   if (match.prefixRanges.length > 0) refuse(problems, at(path, 'prefix_ranges'), 'matching by address');
-  if (match.serverNames.length > 0) refuse(problems, at(path, 'server_names'), 'matching by server name');
   for (const [i, protocol] of applicationProtocols.entries()) {
     if (!HTTP_PROTOCOLS.includes(protocol)) {
       refuse(problems, at(path, `application_protocols[${i}]`), protocol, HTTP_PROTOCOLS.join(', '));
@@ -148,5 +163,10 @@ function decodeChainMatch(
   if (known === null && transportProtocol !== '') {
     refuse(problems, at(path, 'transport_protocol'), transportProtocol, 'tls, raw_buffer');
   }
-  return { destinationPort: port ?? null, transport: known, detected: applicationProtocols.length > 0 };
+  return {
+    destinationPort: port ?? null,
+    transport: known,
+    serverNames: match.serverNames.map((name) => name.toLowerCase()),
+    detected: applicationProtocols.length > 0,
+  };
 }

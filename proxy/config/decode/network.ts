@@ -1,6 +1,6 @@
 /**
  * The network filter of a chain: an HTTP connection manager or a TCP proxy.
- * Limits and timeouts of connections are settings of the sidecar, so resources that would set them are refused.
+ * Limits and timeouts of HTTP connections are settings of the sidecar, so resources that would set them are refused.
  */
 import type { Filter } from '#api/generated/envoy/config/listener/v3/listener.ts';
 import {
@@ -14,14 +14,16 @@ import { EXTENSION } from '#api/names.ts';
 import type { Problems } from '#base/problems.ts';
 import type { HttpNetworkConfig, TcpNetworkConfig } from '../snapshot.ts';
 import { refuseUpgrades } from './action.ts';
+import { durationMs } from './duration.ts';
 import { readAny, readMessage, shortType } from './message.ts';
 import { decodeRouteTable } from './route.ts';
 import { checkSource } from './tls.ts';
 import { at, refuse } from './unsupported.ts';
 
-/** Null, and a problem, when it is neither. The fallback of an HTTP chain is the listener's business. */
+/** @param name of the filter chain. Null, and a problem, when it is neither. The fallback of an HTTP chain is the listener's business. */
 export function decodeNetwork(
   filters: readonly Filter[],
+  name: string,
   path: string,
   problems: Problems,
 ): HttpNetworkConfig | TcpNetworkConfig | null {
@@ -31,19 +33,43 @@ export function decodeNetwork(
   const manager = readAny(any, EXTENSION.httpConnectionManager, HttpConnectionManager, where, problems);
   if (manager !== null) return decodeManager(manager, where, problems);
   const proxy = readAny(any, EXTENSION.tcpProxy, TcpProxy, where, problems);
-  if (proxy !== null) return decodeProxy(proxy, where, problems);
+  if (proxy !== null) return decodeProxy(proxy, name, where, problems);
   if (any?.typeUrl !== EXTENSION.httpConnectionManager && any?.typeUrl !== EXTENSION.tcpProxy && filters.length > 0) {
     refuse(problems, where, shortType(any?.typeUrl), 'HttpConnectionManager, TcpProxy');
   }
   return null;
 }
 
-function decodeProxy(proxy: TcpProxy, path: string, problems: Problems): TcpNetworkConfig {
-  const cluster = proxy.clusterSpecifier?.value ?? '';
+/** Envoy's, where a proxy says nothing. */
+const DEFAULT_IDLE_MS = 3_600_000;
+const DEFAULT_ATTEMPTS = 1;
+
+function decodeProxy(proxy: TcpProxy, name: string, path: string, problems: Problems): TcpNetworkConfig {
   if (proxy.statPrefix === '') problems.add(at(path, 'stat_prefix'), 'must not be empty');
-  if (cluster === '') problems.add(at(path, 'cluster'), 'must not be empty');
-  if (proxy.idleTimeout !== undefined) refuse(problems, at(path, 'idle_timeout'), 'an idle timeout per chain');
-  return { kind: 'tcp', statPrefix: proxy.statPrefix, cluster };
+  const connectAttempts = proxy.maxConnectAttempts ?? DEFAULT_ATTEMPTS;
+  if (connectAttempts < 1) problems.add(at(path, 'max_connect_attempts'), 'must be at least 1');
+  return {
+    kind: 'tcp',
+    name,
+    statPrefix: proxy.statPrefix,
+    clusters: decodeClusters(proxy, path, problems),
+    idleTimeoutMs: durationMs(proxy.idleTimeout, at(path, 'idle_timeout'), problems, DEFAULT_IDLE_MS),
+    connectAttempts,
+  };
+}
+
+function decodeClusters(proxy: TcpProxy, path: string, problems: Problems): TcpNetworkConfig['clusters'] {
+  if (proxy.clusterSpecifier?.$case !== 'weightedClusters') {
+    const cluster = proxy.clusterSpecifier?.value ?? '';
+    if (cluster === '') problems.add(at(path, 'cluster'), 'must not be empty');
+    return [{ cluster, weight: 1 }];
+  }
+  const where = at(path, 'weighted_clusters.clusters');
+  const { clusters } = proxy.clusterSpecifier.value;
+  for (const [i, { name }] of clusters.entries())
+    if (name === '') problems.add(`${where}[${i}].name`, 'must not be empty');
+  if (clusters.every(({ weight }) => weight === 0)) problems.add(where, 'must hold a cluster with a weight');
+  return clusters.map(({ name: cluster, weight }) => ({ cluster, weight }));
 }
 
 /** `use_remote_address` and `strip_any_host_port` ask for what the sidecar always does. */
@@ -67,7 +93,7 @@ function decodeManager(manager: HttpConnectionManager, path: string, problems: P
     kind: 'http',
     statPrefix: manager.statPrefix,
     routes: decodeRoutes(manager.routeSpecifier, path, problems),
-    fallbackCluster: '',
+    fallback: null,
   };
 }
 

@@ -2,7 +2,13 @@
  * What a resource refers to, and everything that a destination needs: listener, route tables, clusters, endpoints.
  * Pure functions over plain configuration.
  */
-import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteTableConfig } from '../../config/snapshot.ts';
+import type {
+  ClusterConfig,
+  EndpointsConfig,
+  ListenerConfig,
+  RouteTableConfig,
+  TcpNetworkConfig,
+} from '../../config/snapshot.ts';
 
 export type Kind = 'listener' | 'route' | 'cluster' | 'endpoints';
 
@@ -30,14 +36,19 @@ export function partsOf(key: ResourceKey): { readonly kind: Kind; readonly name:
 export function refsOfListener(listener: ListenerConfig): readonly ResourceKey[] {
   const refs: ResourceKey[] = [];
   for (const { network } of listener.chains) {
-    if (network.kind === 'tcp') refs.push(keyOf('cluster', network.cluster));
+    if (network.kind === 'tcp') refs.push(...refsOfProxy(network));
     else {
-      if (network.fallbackCluster !== '') refs.push(keyOf('cluster', network.fallbackCluster));
+      if (network.fallback !== null) refs.push(...refsOfProxy(network.fallback));
       if (typeof network.routes === 'string') refs.push(keyOf('route', network.routes));
       else refs.push(...refsOfTable(network.routes));
     }
   }
+  for (const { network } of listener.serverNames) refs.push(...refsOfProxy(network));
   return refs;
+}
+
+function refsOfProxy({ clusters }: TcpNetworkConfig): ResourceKey[] {
+  return clusters.map(({ cluster }) => keyOf('cluster', cluster));
 }
 
 /** Clusters that a route table can choose. */

@@ -16,6 +16,7 @@ import {
   route,
   startWorker,
   table,
+  tcpNetwork,
   type TestWorker,
 } from '../../support/worker.ts';
 
@@ -37,7 +38,7 @@ async function undeclared(t: Test, endpointPort: number): Promise<{ worker: Test
         change({
           clusters: new Map([[name, cluster(name, [endpoint(endpointPort)])]]),
           routes: new Map([[name, table(name, [route(name)])]]),
-          listeners: new Map([[name, httpListener(name, name)]]),
+          listeners: new Map([[name, httpListener(name, tcpNetwork(name))]]),
           destinations: new Map([[name, 'ready' as const]]),
         }),
       ],
@@ -113,7 +114,7 @@ t.test('where plaintext is allowed, a greeting is held back until a handshake wi
   t.teardown(() => worker.close());
   worker.worker.receive({ kind: 'identity', identity: authority.identity('echo') });
   const listener = inboundListener(server.port, 'PERMISSIVE');
-  const network = { kind: 'tcp', statPrefix: name, cluster: name } as const;
+  const network = tcpNetwork(name);
   worker.apply(
     change({
       trust: authority.trust,

@@ -10,6 +10,7 @@ import {
   httpListener,
   startWorker,
   tcpListener,
+  tcpNetwork,
   type TestWorker,
 } from '../../support/worker.ts';
 import { NOTHING, openSockets, underWay, until } from './rig.ts';
@@ -29,7 +30,7 @@ async function rig(t: Test, onConnection: (wire: Wire) => void, detects = false,
   const name = 'bytes:1';
   const answer = change({
     clusters: new Map([[name, cluster(name, endpoints, { limits })]]),
-    listeners: new Map([[name, detects ? httpListener(name, name) : tcpListener(name)]]),
+    listeners: new Map([[name, detects ? httpListener(name, tcpNetwork(name)) : tcpListener(name)]]),
     destinations: new Map([[name, 'ready' as const]]),
   });
   const worker = await startWorker(

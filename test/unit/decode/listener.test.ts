@@ -6,6 +6,7 @@ import t from 'tap';
 import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
 import { RouteConfiguration } from '#api/generated/envoy/config/route/v3/route.ts';
 import { HttpConnectionManager } from '#api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
+import { TcpProxy } from '#api/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
 import {
   DownstreamTlsContext,
   TlsParameters_TlsProtocol,
@@ -35,6 +36,14 @@ t.test('an outbound listener of an undeclared port is HTTP with a fallback', asy
     },
   });
   const any_ = { destinationPort: null, transport: null, mtls: false };
+  const proxy = {
+    kind: 'tcp',
+    name: 'tcp',
+    statPrefix: 'tcp',
+    clusters: [{ cluster: 'reviews:80', weight: 1 }],
+    idleTimeoutMs: 3_600_000,
+    connectAttempts: 1,
+  };
   t.same(outcome(decodeListener(listener)), {
     name: 'reviews:80',
     direction: 'outbound',
@@ -44,10 +53,11 @@ t.test('an outbound listener of an undeclared port is HTTP with a fallback', asy
       {
         name: 'http',
         ...any_,
-        network: { kind: 'http', statPrefix: 'reviews', routes: 'reviews:80', fallbackCluster: 'reviews:80' },
+        network: { kind: 'http', statPrefix: 'reviews', routes: 'reviews:80', fallback: proxy },
       },
-      { name: 'tcp', ...any_, network: { kind: 'tcp', statPrefix: 'tcp', cluster: 'reviews:80' } },
+      { name: 'tcp', ...any_, network: proxy },
     ],
+    serverNames: [],
     service: { namespace: 'shop', name: 'reviews', port: 80 },
   });
 });
@@ -85,6 +95,81 @@ t.test('chains of the inbound listener come most specific first, TLS ends only w
   );
 });
 
+const tls = (...serverNames: string[]): object => ({ transportProtocol: 'tls', serverNames });
+const chain = (filter: object, ...serverNames: string[]): object => ({
+  filterChainMatch: { serverNames },
+  filters: filters(filter as never),
+});
+
+t.test('chains by server name stand apart from those for everything else', async (t) => {
+  const weighted = any(EXTENSION.tcpProxy, TcpProxy, {
+    statPrefix: 'db',
+    clusterSpecifier: {
+      $case: 'weightedClusters',
+      value: {
+        clusters: [
+          { name: 'a:1', weight: 9 },
+          { name: 'b:1', weight: 1 },
+        ],
+      },
+    },
+    idleTimeout: { seconds: 0n, nanos: 0 },
+    maxConnectAttempts: 2,
+  });
+  const listener = bytes(Listener, {
+    name: 'db:443',
+    filterChains: [
+      { name: 'shop/db', filterChainMatch: tls('DB.example', '*.db.example'), filters: filters(weighted) },
+      { name: 'rest', filterChainMatch: tls(), filters: filters(tcp('c:1')) },
+      { name: 'raw', filterChainMatch: { transportProtocol: 'raw_buffer' }, filters: filters(tcp('d:1')) },
+    ],
+  });
+  const decoded = decodeListener(listener);
+  t.same(decoded.ok && decoded.value.serverNames.map(({ names, network }) => [names, network.name, network.clusters]), [
+    [
+      ['db.example', '*.db.example'],
+      'shop/db',
+      [
+        { cluster: 'a:1', weight: 9 },
+        { cluster: 'b:1', weight: 1 },
+      ],
+    ],
+    [['*'], 'rest', [{ cluster: 'c:1', weight: 1 }]],
+  ]);
+  t.match(decoded.ok && decoded.value.serverNames[0]?.network, { idleTimeoutMs: 0, connectAttempts: 2 });
+  t.same(decoded.ok && decoded.value.chains.map(({ name }) => name), ['raw']);
+});
+
+t.test('chains by server name that nothing could follow are refused', async (t) => {
+  const none = any(EXTENSION.tcpProxy, TcpProxy, {
+    statPrefix: 'x',
+    clusterSpecifier: { $case: 'weightedClusters', value: { clusters: [{ name: '', weight: 0 }] } },
+    maxConnectAttempts: 0,
+  });
+  const listener = bytes(Listener, {
+    name: 'db:443',
+    filterChains: [
+      chain(tcp('a:1'), 'a.example', 'b.*'),
+      chain(tcp('a:1'), 'c.example', 'a.example'),
+      chain(manager(), 'd.example'),
+      chain(none, 'e.example'),
+    ],
+  });
+  const proxy = 'filter_chains[3].filters[0].typed_config';
+  t.same(outcome(decodeListener(listener)), [
+    `${proxy}.max_connect_attempts: must be at least 1`,
+    `${proxy}.weighted_clusters.clusters[0].name: must not be empty`,
+    `${proxy}.weighted_clusters.clusters: must hold a cluster with a weight`,
+    'filter_chains[0].filter_chain_match.server_names: b.* is no server name (write db.example or *.db.example)',
+    'filter_chains[1].filter_chain_match.server_names: a.example stands in an earlier chain already',
+    'filter_chains[2].filters[0]: HTTP inside of TLS that is not ended here is not supported (supported: TcpProxy)',
+  ]);
+  const inbound = bytes(Listener, { name: 'inbound', filterChains: [chain(tcp('a:1'), 'a.example')] });
+  t.same(outcome(decodeListener(inbound)), [
+    'filter_chains[0].filter_chain_match.server_names: matching by server name on the inbound side is not supported (leave it out)',
+  ]);
+});
+
 t.test('everything that is wrong with a listener is told at once', async (t) => {
   const weakTls = any(EXTENSION.downstreamTls, DownstreamTlsContext, {
     commonTlsContext: {
@@ -114,7 +199,6 @@ t.test('everything that is wrong with a listener is told at once', async (t) => 
     'listener_filters[0]: a.ProxyProtocol is not supported (supported: OriginalDst, TlsInspector, HttpInspector)',
     'address.socket_address.address: must be an IP address',
     'filter_chains[0].filter_chain_match.prefix_ranges: matching by address is not supported (leave it out)',
-    'filter_chains[0].filter_chain_match.server_names: matching by server name is not supported (leave it out)',
     'filter_chains[0].filters: holds 0 filters (exactly one is supported)',
     'filter_chains[1].filter_chain_match.transport_protocol: quic is not supported (supported: tls, raw_buffer)',
     'filter_chains[1].filters[0].typed_config.stat_prefix: must not be empty',
@@ -125,7 +209,6 @@ t.test('everything that is wrong with a listener is told at once', async (t) => 
     'filter_chains[2].transport_socket.typed_config.common_tls_context.alpn_protocols[0]: spdy/3 is not supported (supported: tulle, h2, http/1.1)',
     'filter_chains[2].transport_socket.typed_config.common_tls_context.validation_context: a fixed trust bundle is not supported (supported: SDS ROOTCA)',
     'filter_chains[2].filters[0].typed_config.cluster: must not be empty',
-    'filter_chains[1].filter_chain_match: matches the same connections as an earlier chain',
     'filter_chains[2].filter_chain_match: matches the same connections as an earlier chain',
   ]);
 });

@@ -15,9 +15,9 @@ import { Subscription } from '../../../proxy/supervisor/xds/subscription.ts';
 const A = 'a.shop.svc.cluster.local:80';
 
 function listener(routes: string): ListenerConfig {
-  const network = { kind: 'http', statPrefix: 'x', routes, fallbackCluster: '' } as const;
+  const network = { kind: 'http', statPrefix: 'x', routes, fallback: null } as const;
   const chain = { name: 'http', destinationPort: null, transport: null, mtls: false, network };
-  return { name: routes, direction: 'outbound', address: '', port: 0, chains: [chain], service: null };
+  return { name: routes, direction: 'outbound', address: '', port: 0, chains: [chain], serverNames: [], service: null };
 }
 
 function table(...clusters: string[]): RouteTableConfig {
