@@ -95,14 +95,20 @@ function matchesText(matcher: ValueMatcher, received: string): boolean {
   }
 }
 
-/** All values of a header as one, joined by commas (Envoy `HeaderUtility::getAllOfHeaderAsString`); null: there is none. */
-export function joinedHeader(headers: HeaderList, name: string): string | null {
+/**
+ * Any one of a header's values, each for itself, satisfies the condition, and an inverted one is met when none does. So does Envoy 1.40;
+ * older ones joined the values with commas, which let a second value hide the first.
+ */
+export function matchesHeader(matcher: ValueMatcher, headers: HeaderList): boolean {
   const { fields } = headers;
-  let joined: string | null = null;
+  let given = false;
   for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] === name) joined = joined === null ? fields[i + 1]! : `${joined},${fields[i + 1]}`;
+    if (fields[i] !== matcher.name) continue;
+    given = true;
+    if (matcher.kind !== 'present' && matchesText(matcher, fields[i + 1]!)) return !matcher.invert;
   }
-  return joined;
+  if (matcher.kind === 'present') return (given === matcher.present) !== matcher.invert;
+  return given && matcher.invert;
 }
 
 /**

@@ -4,7 +4,7 @@
  * first match is its best one, and it is left as soon as a better route is known.
  */
 import type { HeaderList } from '../http/headers.ts';
-import { joinedHeader, matchesPath, matchesValue, queryValue } from './match.ts';
+import { matchesHeader, matchesPath, matchesValue, queryValue, type ValueMatcher } from './match.ts';
 import type { Route } from './route.ts';
 
 /** Up to so many routes a plain walk is the fastest. */
@@ -100,7 +100,7 @@ function matchesRoute(
 ): boolean {
   if (!matchesPath(route.path, bare)) return false;
   for (const matcher of route.headers) {
-    if (!matchesValue(matcher, headerOrPseudo(matcher.name, authority, method, path, headers))) return false;
+    if (!matchesField(matcher, authority, method, path, headers)) return false;
   }
   for (const matcher of route.query) {
     if (!matchesValue(matcher, queryValue(path, matcher.name))) return false;
@@ -108,22 +108,22 @@ function matchesRoute(
   return true;
 }
 
-function headerOrPseudo(
-  name: string,
+function matchesField(
+  matcher: ValueMatcher,
   authority: string,
   method: string,
   path: string,
   headers: HeaderList,
-): string | null {
-  switch (name) {
+): boolean {
+  switch (matcher.name) {
     case ':method':
-      return method;
+      return matchesValue(matcher, method);
     case ':path':
-      return path;
+      return matchesValue(matcher, path);
     case ':authority':
     case 'host':
-      return authority;
+      return matchesValue(matcher, authority);
     default:
-      return joinedHeader(headers, name);
+      return matchesHeader(matcher, headers);
   }
 }
