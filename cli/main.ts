@@ -62,7 +62,7 @@ addRunOptions(program.command('demo').description('run an example mesh under loa
   .addOption(new Option('--duration <duration>', 'end by itself after this time').argParser(duration))
   .addOption(new Option('--rps <number>', 'requests a second').argParser(count).default(200))
   .option('--front <service>', 'NAMESPACE/NAME of the Service under load; default: frontend', '')
-  .option('--path <paths...>', 'what is asked for, in turn', ['/products/1', '/products/2', '/products/3'])
+  .option('--path <paths...>', 'what is asked for, in turn; default: three products of the shop')
   .action(async (folder: string | undefined, options) => {
     process.exitCode = await demoCommand(folder, options);
   });

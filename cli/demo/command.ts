@@ -1,25 +1,29 @@
 /**
  * `tulle demo [FOLDER]`: prepares the folder, the screen and the end of the demo.
  */
-import { cpSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { ownPrograms } from '../programs.ts';
 import { programVariables, runSettings, untilSignal, type RunOptions } from '../run/options.ts';
 import { runDemo } from './demo.ts';
+import { PRODUCT_PATHS, SCENE_PATHS, setScene } from './scene.ts';
 import { openScreen } from './screen.ts';
 
 export interface DemoCommandOptions extends RunOptions {
   readonly duration?: number;
   readonly rps: number;
   readonly front: string;
-  readonly path: readonly string[];
+  readonly path?: readonly string[];
 }
 
 /** The exit code. */
 export async function demoCommand(folder: string | undefined, options: DemoCommandOptions): Promise<number> {
   const stateFolder = path.resolve(options.stateDir);
   const programs = ownPrograms(process.argv[1] ?? '', stateFolder, programVariables());
-  const chosen = folder ?? copyShop(path.join(programs.root, 'examples/shop'), stateFolder);
+  const durationMs = options.duration ?? null;
+  const scene =
+    folder === undefined ? setScene(path.join(programs.root, 'examples/shop'), stateFolder, durationMs) : null;
+  const chosen = folder ?? scene?.folder ?? '';
   if (statSync(chosen, { throwIfNoEntry: false })?.isDirectory() !== true) {
     process.stderr.write(`${chosen} is no folder\n`);
     return 1;
@@ -36,19 +40,11 @@ export async function demoCommand(folder: string | undefined, options: DemoComma
     settings: runSettings(chosen, options),
     programs,
     screen,
-    durationMs: options.duration ?? null,
+    durationMs,
+    scene,
     rps: options.rps,
     front: options.front,
-    paths: options.path,
+    paths: options.path ?? (scene === null ? PRODUCT_PATHS : SCENE_PATHS),
     stopped: untilSignal(),
   });
-}
-
-/** A copy to edit while the demo runs: the example itself stays as it is. */
-function copyShop(source: string, stateFolder: string): string {
-  const copy = path.join(stateFolder, 'demo', 'shop');
-  rmSync(copy, { recursive: true, force: true });
-  mkdirSync(path.dirname(copy), { recursive: true });
-  cpSync(source, copy, { recursive: true });
-  return copy;
 }

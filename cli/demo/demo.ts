@@ -8,9 +8,11 @@ import type { Programs } from '../programs.ts';
 import type { RunSettings } from '../run/settings.ts';
 import { startMesh, type Mesh } from '../run/mesh.ts';
 import type { Replica } from '../run/replica.ts';
+import type { HopTotals } from './hops.ts';
 import { Load, type Target } from './load.ts';
+import type { Scene } from './scene.ts';
 import type { Screen } from './screen.ts';
-import { drawSummary } from './summary.ts';
+import { drawSummary, type SceneActs } from './summary.ts';
 import { Watch } from './watch.ts';
 
 export interface DemoOptions {
@@ -23,6 +25,8 @@ export interface DemoOptions {
   /** `NAMESPACE/NAME` of the Service that the load goes to; empty: the one called `frontend`, or the only one. */
   readonly front: string;
   readonly paths: readonly string[];
+  /** Null: nothing happens by itself. */
+  readonly scene: Scene | null;
   /** Aborted: end now. */
   readonly stopped: AbortSignal;
 }
@@ -87,7 +91,8 @@ async function showLoad(options: DemoOptions, mesh: Mesh, front: Service): Promi
   await watch.begin();
   const startMs = clock.now();
   load.start();
-  await showUntilEnd(options, mesh, load, watch);
+  const play = new Play(options.scene, screen, watch);
+  await showUntilEnd(options, mesh, load, watch, play);
   const elapsedMs = clock.now() - startMs;
   await load.stop();
   await pause(clock, LAST_LOOK_MS);
@@ -100,20 +105,23 @@ async function showLoad(options: DemoOptions, mesh: Mesh, front: Service): Promi
     hops: watch.all,
     recentHops: watch.sinceRoutesChanged,
     routes: [...mesh.world.httpRoutes.values()],
+    scene: play.acts,
   });
   screen.end(lines);
   return load.totals.failed === 0 && load.totals.sent > 0 ? 0 : 1;
 }
 
 /** Looks and draws until the time is over or somebody wants it to end. */
-async function showUntilEnd(options: DemoOptions, mesh: Mesh, load: Load, watch: Watch): Promise<void> {
+async function showUntilEnd(options: DemoOptions, mesh: Mesh, load: Load, watch: Watch, play: Play): Promise<void> {
   const { screen, rps, stopped, settings } = options;
   const clock = systemClock;
-  const endMs = clock.now() + (options.durationMs ?? Infinity);
-  let drawnMs = clock.now();
+  const startMs = clock.now();
+  const endMs = startMs + (options.durationMs ?? Infinity);
+  let drawnMs = startMs;
   while (!stopped.aborted && clock.now() < endMs) {
     await Promise.race([pause(clock, Math.min(LOOK_MS, endMs - clock.now())), whenAborted(stopped)]);
     await watch.look();
+    play.go(clock.now() - startMs);
     if (clock.now() - drawnMs < screen.periodMs - LOOK_MS / 2) continue;
     drawnMs = clock.now();
     screen.show({
@@ -122,6 +130,44 @@ async function showUntilEnd(options: DemoOptions, mesh: Mesh, load: Load, watch:
       replicas: { ready: mesh.replicas.filter((r) => r.ready).length, all: mesh.replicas.length },
       ...watch.recent,
     });
+  }
+}
+
+/** The scene as it goes on: says its lines, and keeps what was counted before the policy apart from what came after. */
+class Play {
+  readonly #scene: Scene | null;
+  readonly #screen: Screen;
+  readonly #watch: Watch;
+  #state: 'opening' | 'before' | 'applied' | 'after' = 'opening';
+  #before: readonly HopTotals[] = [];
+
+  constructor(scene: Scene | null, screen: Screen, watch: Watch) {
+    this.#scene = scene;
+    this.#screen = screen;
+    this.#watch = watch;
+  }
+
+  /** Null: there was no scene, or it did not come to its end. */
+  get acts(): SceneActs | null {
+    if (this.#scene === null || this.#state !== 'after') return null;
+    return { flaky: this.#scene.flaky, before: this.#before, after: this.#watch.sinceMark };
+  }
+
+  /** @param elapsedMs since the load began */
+  go(elapsedMs: number): void {
+    const scene = this.#scene;
+    if (scene === null) return;
+    if (this.#state === 'opening') {
+      this.#screen.news(scene.opening);
+      this.#state = 'before';
+    } else if (this.#state === 'before' && elapsedMs >= scene.dueMs) {
+      this.#before = this.#watch.all;
+      this.#screen.news(scene.apply());
+      this.#state = 'applied';
+    } else if (this.#state === 'applied' && elapsedMs >= scene.judgedMs) {
+      this.#watch.mark();
+      this.#state = 'after';
+    }
   }
 }
 

@@ -6,6 +6,13 @@ import type { HopTotals } from './hops.ts';
 import type { LoadTotals } from './load.ts';
 import { drawTable, hopCells, milliseconds, percent, securityWord } from './picture.ts';
 
+/** What a scene did to the one who fails. */
+export interface SceneActs {
+  readonly flaky: string;
+  readonly before: readonly HopTotals[];
+  readonly after: readonly HopTotals[];
+}
+
 export interface SummaryInput {
   readonly load: LoadTotals;
   readonly p50Ms: number | null;
@@ -16,6 +23,8 @@ export interface SummaryInput {
   /** Since the routes were changed last: before that other weights were in force. */
   readonly recentHops: readonly HopTotals[];
   readonly routes: readonly HttpRoute[];
+  /** Null: none was played. */
+  readonly scene: SceneActs | null;
 }
 
 /** Lines for the terminal. */
@@ -26,6 +35,7 @@ export function drawSummary(input: SummaryInput): readonly string[] {
     `latency: p50 ${milliseconds(input.p50Ms)}, p99 ${milliseconds(input.p99Ms)}`,
     ...[...load.reasons].map(([reason, count]) => `failed ${count} times: ${reason}`),
     ...input.routes.flatMap((route) => splitLines(route, input.recentHops)),
+    ...(input.scene === null ? [] : [sceneLine(input.scene)]),
     '',
     ...drawTable([
       ['from', 'to', 'rps', 'success', 'p50', 'p99', 'retries', 'mTLS', 'identity of the peer'],
@@ -40,6 +50,19 @@ export function drawSummary(input: SummaryInput): readonly string[] {
       : `mTLS: not always between ${open.map((hop) => `${hop.source} and ${hop.destination}`).join(', ')}`,
   );
   return lines;
+}
+
+/** `policy: calls to reviews-v2 succeeded 79.6% before it, 99.8% after it (with 31 retries)`. */
+function sceneLine({ flaky, before, after }: SceneActs): string {
+  const sum = (hops: readonly HopTotals[], of: (hop: HopTotals) => number): number =>
+    hops.filter(({ destination }) => destination === flaky).reduce((total, hop) => total + of(hop), 0);
+  const success = (hops: readonly HopTotals[]): string =>
+    percent(
+      sum(hops, (hop) => hop.requests - hop.failures),
+      sum(hops, (hop) => hop.requests),
+    );
+  const retries = sum(after, (hop) => hop.retries);
+  return `policy: calls to ${flaky} succeeded ${success(before)} before it, ${success(after)} after it (with ${retries} retries)`;
 }
 
 /** `split reviews: reviews-v1 80.2%, reviews-v2 19.8% (asked for 80/20)` for each rule with several backends. */

@@ -24,6 +24,7 @@ export class Watch {
   #begin: Look;
   #now: Look;
   #sinceRoutes: Look;
+  #mark: Look | null = null;
   #routes: unknown;
 
   constructor(mesh: Mesh, clock: Clock) {
@@ -67,6 +68,16 @@ export class Watch {
 
   get all(): readonly HopTotals[] {
     return since(this.#begin.hops, this.#now.hops);
+  }
+
+  /** Keeps what comes apart from what was counted until now. */
+  mark(): void {
+    this.#mark = this.#now;
+  }
+
+  /** Since `mark`; empty before. */
+  get sinceMark(): readonly HopTotals[] {
+    return this.#mark === null ? [] : since(this.#mark.hops, this.#now.hops);
   }
 
   /** Since the routes were changed last: before that other weights were in force. */

@@ -24,13 +24,19 @@ t.teardown(endTurn);
 t.test('the demo ends by itself with a summary and without a failed request', async (t) => {
   const state = stateFolder();
   t.teardown(() => rmSync(state, { recursive: true, force: true }));
-  const demo = start('demo', '--duration', '5s', '--rps', '100', '--state-dir', state);
+  const demo = start('demo', '--duration', '8s', '--rps', '100', '--state-dir', state);
   t.equal(await demo.ended, 0, demo.output());
   const output = demo.output();
   t.match(output, /requests: \d{3,} in [\d.]+ s, 0 failed/);
   const [, v1] = /split reviews: reviews-v1 ([\d.]+)%, reviews-v2 [\d.]+% \(asked for 80\/20\)/.exec(output) ?? [];
   t.ok(Math.abs(Number(v1) - 80) < 9, `400 requests were split ${v1} to the rest`);
   t.match(output, /mTLS: every one of 5 hops/);
+  t.match(output, /applied \S+reviews-policy\.yaml/);
+  const [, before, after] = /calls to reviews-v2 succeeded ([\d.]+)% before it, ([\d.]+)% after it/.exec(output) ?? [];
+  t.ok(
+    Number(before) < 95 && Number(after) > 97,
+    `a policy that comes while it runs: ${before}% before, ${after}% after`,
+  );
   for (const hop of [
     'frontend  catalog',
     'frontend  cart',

@@ -117,13 +117,19 @@ spec:
     hops,
     recentHops: hops,
     routes: [...world.httpRoutes.values()],
+    scene: {
+      flaky: 'reviews-v1',
+      before: since(new Map(), counted(METRICS(8, 2, 2)).totals()),
+      after: hops,
+    },
   });
   t.same(
-    lines.filter((line) => /^(requests|failed|split|mTLS)/.test(line)),
+    lines.filter((line) => /^(requests|failed|split|policy|mTLS)/.test(line)),
     [
       'requests: 100 in 10.0 s, 2 failed, 0 reconnects',
       'failed 2 times: status 502',
       'split reviews: reviews-v1 80.0%, reviews-v2 20.0% (asked for 80/20)',
+      'policy: calls to reviews-v1 succeeded 80.0% before it, 100% after it (with 3 retries)',
       'mTLS: every one of 2 hops, each peer with the identity of its service account',
     ],
   );
