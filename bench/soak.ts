@@ -1,0 +1,195 @@
+/**
+ * `node bench/soak.ts [--seconds N] [--rate N] [--out FILE]`: a real mesh under a low, mixed load for a long time. HTTP/1.1 and HTTP/2, gRPC calls
+ * and streams, upgrades, opaque TCP, connections that come and go, certificates renewed every minute, a route and a policy changed twice a
+ * minute. Memory and descriptors of every sidecar and of the control plane are written down; the verdict says whether they stay flat.
+ */
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '#base/clock.ts';
+import { ownPrograms } from '../cli/programs.ts';
+import { startMesh, type Mesh } from '../cli/run/mesh.ts';
+import { readMeshFile } from '../cli/run/mesh-file.ts';
+import { Clients, type Place } from './soak/clients.ts';
+import { PORTS, REPLICAS, route, workloads, type ServiceName } from './soak/names.ts';
+import { breaches, trends, type Sample } from './soak/verdict.ts';
+
+const ROOT = path.join(import.meta.dirname, '..');
+const SETTLE_MS = 60_000;
+const SAMPLE_MS = 5000;
+const CHANGE_MS = 30_000;
+const LEAF_TTL_MS = 90_000;
+/** Share of the rate of each kind of exchange. */
+const MIX = { http1: 50, http2: 20, call: 20, chat: 2, tunnel: 4, bytes: 4 } as const;
+/** V8 grows its heap for a while, as it likes: what comes before does not count. */
+const WARM_UP_SHARE = 0.3;
+
+export interface SoakOptions {
+  readonly seconds: number;
+  /** Exchanges a second, of all kinds together. */
+  readonly rate: number;
+  /** Bundles of `dist`, or the sources. */
+  readonly entry: string;
+  /** CSV of all samples; null: none. */
+  readonly out: string | null;
+}
+
+export interface SoakResult {
+  readonly exchanges: number;
+  /** What went wrong, with how often. */
+  readonly failures: ReadonlyMap<string, number>;
+  readonly samples: readonly Sample[];
+}
+
+export async function soak({ seconds, rate, entry, out }: SoakOptions): Promise<SoakResult> {
+  const state = path.join(tmpdir(), `tulle-soak-${process.pid}`);
+  const manifests = path.join(state, 'manifests');
+  mkdirSync(manifests, { recursive: true });
+  const write = (file: string, items: readonly object[]): void =>
+    writeFileSync(path.join(manifests, file), JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  write('workloads.json', workloads(['node', path.join(import.meta.dirname, 'soak/app.ts')]));
+  write('route.json', route(0));
+  const mesh = await start(entry, manifests, state);
+  const clients = new Clients(places(mesh));
+  try {
+    return await run({ seconds, rate, out, state, clients, write });
+  } finally {
+    clients.close();
+    await mesh.close();
+    rmSync(state, { recursive: true, force: true });
+  }
+}
+
+async function start(entry: string, folder: string, stateFolder: string): Promise<Mesh> {
+  const PATH = `${path.dirname(process.execPath)}:/usr/bin:/bin`;
+  const mesh = await startMesh({
+    settings: {
+      folder,
+      stateFolder,
+      logFolder: path.join(stateFolder, 'logs'),
+      network: 'loopback',
+      clusterDomain: 'cluster.local',
+      trustDomain: 'cluster.local',
+      leafTtlMs: LEAF_TTL_MS,
+      baseVariables: { PATH },
+    },
+    programs: ownPrograms(entry, stateFolder, { PATH }),
+    clock: systemClock,
+    report: { news: () => undefined, problem: (line) => console.error(line) },
+  });
+  const deadline = Date.now() + SETTLE_MS;
+  while (!mesh.settled || mesh.replicas.length < REPLICAS + 1) {
+    if (Date.now() > deadline) throw new Error('the mesh is not up');
+    await pause(200);
+  }
+  return mesh;
+}
+
+/** Where the client's sidecar listens for each Service. */
+function places(mesh: Mesh): Readonly<Record<ServiceName, Place>> {
+  const client = mesh.replicas.find(({ plan }) => plan.deployment === 'client');
+  const place = (name: string): Place => {
+    const [port] = client?.network.services.find(({ service }) => service === name)?.ports ?? [];
+    if (port === undefined) throw new Error(`there is no Service ${name}`);
+    return { host: port.address, port: port.port };
+  };
+  const [web, calls, bytes] = Object.keys(PORTS).map(place);
+  if (web === undefined || calls === undefined || bytes === undefined) throw new Error('a Service is missing');
+  return { web, calls, bytes };
+}
+
+interface Run {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly out: string | null;
+  readonly state: string;
+  readonly clients: Clients;
+  readonly write: (file: string, items: readonly object[]) => void;
+}
+
+async function run({ seconds, rate, out, state, clients, write }: Run): Promise<SoakResult> {
+  const failures = new Map<string, number>();
+  const samples: Sample[] = [];
+  const underWay = new Set<Promise<void>>();
+  let exchanges = 0;
+  const once = (kind: keyof typeof MIX): void => {
+    exchanges++;
+    const exchange = clients[kind]().catch((error: unknown) => {
+      const reason = `${kind}: ${error instanceof Error ? error.message : String(error)}`;
+      failures.set(reason, (failures.get(reason) ?? 0) + 1);
+    });
+    const done = exchange.finally(() => underWay.delete(done));
+    underWay.add(done);
+  };
+  const timers = (Object.keys(MIX) as (keyof typeof MIX)[]).map((kind) =>
+    setInterval(() => once(kind), 100_000 / (rate * MIX[kind])),
+  );
+  const startMs = Date.now();
+  timers.push(
+    setInterval(() => write('route.json', route(Math.round((Date.now() - startMs) / 1000))), CHANGE_MS),
+    setInterval(() => samples.push(...look(state, (Date.now() - startMs) / 1000, out)), SAMPLE_MS),
+  );
+  await pause(seconds * 1000);
+  for (const timer of timers) clearInterval(timer);
+  await Promise.all(underWay);
+  return { exchanges, failures, samples };
+}
+
+/** Every process of ours, as it is now. */
+function look(state: string, seconds: number, out: string | null): Sample[] {
+  const mesh = readMeshFile(state);
+  if (mesh === null) return [];
+  const processes: [string, number | null][] = [
+    ['control-plane', mesh.controlPlane.pid],
+    ...mesh.replicas.map((replica): [string, number | null] => [replica.pod, replica.sidecarPid]),
+  ];
+  const samples = processes.flatMap(([process, pid]) => (pid === null ? [] : sampleOf(process, pid, seconds)));
+  if (out !== null) {
+    const lines = samples.map((s) => `${s.seconds.toFixed(0)},${s.process},${s.rssMb.toFixed(1)},${s.descriptors}\n`);
+    appendFileSync(out, lines.join(''));
+  }
+  return samples;
+}
+
+function sampleOf(name: string, pid: number, seconds: number): Sample[] {
+  try {
+    const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+    return [{ seconds, process: name, rssMb: (kilobytes * 1024) / 1e6, descriptors }];
+  } catch {
+    return []; // It has just ended.
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '600' },
+      rate: { type: 'string', default: '50' },
+      out: { type: 'string' },
+    },
+  });
+  const seconds = Number(values.seconds);
+  const entry = path.join(ROOT, 'dist/tulle.cjs');
+  const result = await soak({ seconds, rate: Number(values.rate), entry, out: values.out ?? null });
+  const all = trends(result.samples, seconds * WARM_UP_SHARE);
+  console.log(`${result.exchanges} exchanges in ${seconds} s`);
+  for (const { process: name, firstMb, lastMb, mbPerHour, descriptorsBefore, descriptorsAfter } of all) {
+    const memory = `${firstMb.toFixed(1)} -> ${lastMb.toFixed(1)} MB (${mbPerHour.toFixed(2)} MB an hour)`;
+    console.log(`${name}: ${memory}, descriptors ${descriptorsBefore} -> ${descriptorsAfter}`);
+  }
+  const problems = [
+    ...[...result.failures].map(([reason, count]) => `failed ${count} times: ${reason}`),
+    ...breaches(all, { growthMbPerHour: 1, descriptors: 3 }),
+  ];
+  for (const problem of problems) console.log(problem);
+  console.log(problems.length === 0 ? 'flat' : 'not flat');
+  return problems.length === 0 ? 0 : 1;
+}
+
+if (process.argv[1] === import.meta.filename) process.exitCode = await main();
