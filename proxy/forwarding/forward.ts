@@ -306,15 +306,13 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   }
 
   #answerDirectly(route: Route): void {
-    const answer = directAnswer(route.config, this.exchange.request);
-    editResponse(answer.head.headers, route.config, null);
-    this.#answerLocally(answer);
+    this.#answerLocally(directAnswer(route.config, this.exchange.request));
   }
 
-  /** Sends an answer of our own and ends the exchange; a body that is still coming ends with the connection. */
-  #answerLocally(answer: LocalAnswer): void {
-    const { head, bodyKind, body } = answer;
+  /** Sends an answer of our own, with the headers of the route as Envoy has it, and ends the exchange; a body that is still coming ends with the connection. */
+  #answerLocally({ head, bodyKind, body }: LocalAnswer): void {
     this.#answering = true;
+    editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     noteHead(this.exchange, head);
     this.exchange.bytesSent += body.length;
     if (!this.#body.hasEnded) this.#downstream.closeAfter();
