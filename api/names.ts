@@ -39,12 +39,14 @@ export const EXTENSION = {
   peakEwma: 'type.googleapis.com/tulle.config.v1.PeakEwma',
   retryOptions: 'type.googleapis.com/tulle.config.v1.RetryOptions',
   retryBudget: 'type.googleapis.com/tulle.config.v1.RetryBudget',
+  outboundPolicy: 'type.googleapis.com/tulle.config.v1.OutboundPolicy',
   serviceRef: 'type.googleapis.com/tulle.config.v1.ServiceRef',
   workloadRef: 'type.googleapis.com/tulle.config.v1.WorkloadRef',
 } as const;
 
 /** Keys in `typed_filter_metadata`. */
 export const METADATA = {
+  outbound: 'tulle.outbound',
   retry: 'tulle.retry',
   retryBudget: 'tulle.retry_budget',
   service: 'tulle.service',
@@ -59,12 +61,16 @@ export const TLS_MODE_MTLS = 'mtls';
 
 /** The listener of a workload's inbound side. */
 export const INBOUND_LISTENER = 'inbound';
+/** The listener that says what holds for all outbound connections; for Envoy it is also where captured ones arrive. */
+export const OUTBOUND_LISTENER = 'outbound';
 /** The secret that holds the trust bundle. */
 export const TRUST_SECRET = 'ROOTCA';
 /** The secret that holds a client's own certificate, as Envoy names it; sidecars make their own by CSR. */
 export const OWN_SECRET = 'default';
 /** The cluster that leads to the captured address itself. */
 export const PASSTHROUGH_CLUSTER = 'passthrough';
+/** The cluster that leads nowhere. */
+export const BLACKHOLE_CLUSTER = 'blackhole';
 
 /** Listener, route table, cluster and endpoints of a Service port all have this name: `reviews.shop.svc.cluster.local:8080`. */
 export function destinationName(host: string, port: number): string {

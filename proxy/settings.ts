@@ -2,11 +2,28 @@
  * Settings of the sidecar: flags, environment (`TULLE_<FLAG>`), then a YAML or JSON file, each with the same names.
  * One table says everything about an option; all mistakes are told together. Starts nothing.
  */
-import { isIP } from 'node:net';
-import { DURATION_ADVICE, parseDuration } from '#base/duration.ts';
 import { LOG_LEVELS, type LogLevel } from '#base/log.ts';
 import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
+import {
+  anyText,
+  concurrency,
+  dnsServer,
+  duration,
+  HOUR,
+  integer,
+  ipAddress,
+  kubernetesName,
+  listenAddress,
+  namedListen,
+  oneOf,
+  hostPort,
+  option,
+  optionalIp,
+  optionalListen,
+  text,
+  type Option,
+} from './option-forms.ts';
 import type { HostPort, WorkerSettings } from './worker/messages.ts';
 
 export interface Settings {
@@ -25,87 +42,6 @@ export interface Settings {
   /** How many destinations are followed at most. */
   readonly maxDestinations: number;
   readonly worker: WorkerSettings;
-}
-
-/** What an option's text becomes, or the sentence that says what it must be. */
-type Parse = (text: string) => Result<unknown, string>;
-
-interface Option {
-  readonly name: string;
-  readonly value: string;
-  readonly help: string;
-  readonly parse: Parse;
-  /** Undefined: must be given. */
-  readonly fallback: string | undefined;
-  readonly repeatable?: true;
-}
-
-const text: Parse = (value) => (value === '' ? err('must not be empty') : ok(value));
-const anyText: Parse = (value) => ok(value);
-
-function oneOf(...words: readonly string[]): Parse {
-  return (value) => (words.includes(value) ? ok(value) : err(`must be one of ${words.join(', ')}`));
-}
-
-function integer(min: number, max: number): Parse {
-  return (value) => {
-    const number = /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN;
-    return number >= min && number <= max ? ok(number) : err(`must be a whole number from ${min} to ${max}`);
-  };
-}
-
-function duration(minMs: number, maxMs: number): Parse {
-  return (value) => {
-    const ms = parseDuration(value);
-    if (ms === null) return err(`is no duration; ${DURATION_ADVICE}`);
-    return ms >= minMs && ms <= maxMs ? ok(ms) : err(`must be from ${minMs} to ${maxMs} milliseconds`);
-  };
-}
-
-const hostPort: Parse = (value) => {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
-  const address = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3] ?? -1);
-  if (address === '' || port < 0 || port > 65_535 || (match?.[1] !== undefined && isIP(match[1]) !== 6)) {
-    return err('must be ADDRESS:PORT, IPv6 addresses in brackets');
-  }
-  return ok({ address, port });
-};
-
-const listenAddress: Parse = (value) => {
-  const parsed = hostPort(value);
-  if (!parsed.ok) return parsed;
-  const { address } = parsed.value as HostPort;
-  return isIP(address) === 0 ? err('must be an IP address of this machine and a port') : parsed;
-};
-
-const optionalListen: Parse = (value) => (value === 'none' ? ok(null) : listenAddress(value));
-const ipAddress: Parse = (value) => (isIP(value) === 0 ? err('must be an IP address') : ok(value));
-const optionalIp: Parse = (value) => (value === '' ? ok(null) : ipAddress(value));
-
-const namedListen: Parse = (value) => {
-  const equals = value.indexOf('=');
-  const listen = listenAddress(value.slice(equals + 1));
-  const name = value.slice(0, Math.max(0, equals));
-  if (!/^[a-z0-9.-]+:\d{1,5}$/.test(name) || !listen.ok) {
-    return err('must be HOST:PORT=ADDRESS:PORT, as in reviews.shop:8080=127.0.0.1:20001');
-  }
-  return ok({ name, ...(listen.value as HostPort) });
-};
-
-/** A label of the DNS, or several with dots: what Kubernetes takes as a name (RFC 1123). */
-const kubernetesName: Parse = (value) =>
-  /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(value)
-    ? ok(value)
-    : err('must be a Kubernetes name: lower-case letters, digits, dashes and dots');
-
-const concurrency: Parse = (value) =>
-  value === '1' ? ok(1) : err('must be 1: more threads than one are not in force yet');
-
-const HOUR = 3_600_000;
-
-function option(name: string, value: string, fallback: string | undefined, parse: Parse, help: string): Option {
-  return { name, value, fallback, parse, help };
 }
 
 /** Every setting there is, in the order of the help text. */
@@ -134,10 +70,14 @@ const OPTIONS: readonly Option[] = [
   option(
     'unknown-destinations',
     'WHAT',
-    'passthrough',
-    oneOf('passthrough', 'refuse'),
-    'what happens to traffic that leaves the mesh',
+    'mesh',
+    oneOf('mesh', 'passthrough', 'refuse'),
+    'what happens to traffic that leaves the mesh; mesh: as its MeshPolicy says',
   ),
+  { ...option('dns-server', 'ADDRESS[:PORT]', '', dnsServer, 'instead of those of the system'), repeatable: true },
+  option('hosts-file', 'PATH', '/etc/hosts', anyText, 'names that are not asked for, or none'),
+  option('dns-min-ttl', 'DURATION', '1s', duration(100, HOUR), 'a name is not asked for more often'),
+  option('dns-max-ttl', 'DURATION', '5m', duration(1000, 24 * HOUR), 'a name is asked for at least so often'),
   option('destination-idle', 'DURATION', '5m', duration(1000, 24 * HOUR), 'unused destinations are let go after it'),
   option('max-destinations', 'COUNT', '5000', integer(1, 100_000), 'destinations followed at most'),
   option('access-log', 'WHAT', 'off', oneOf('off', 'json'), 'one line a request'),
@@ -343,6 +283,12 @@ function workerSettings(get: Read, given: Given, problems: Problems): WorkerSett
     appAddress: get('app-address') ?? (explicit ? '127.0.0.1' : null),
     explicitListens: get('outbound-listen'),
     unknownDestinations: get('unknown-destinations'),
+    dns: {
+      servers: get('dns-server'),
+      hostsFile: get('hosts-file'),
+      minTtlMs: get('dns-min-ttl'),
+      maxTtlMs: get('dns-max-ttl'),
+    },
     destinationIdleMs: get('destination-idle'),
     limits: {
       maxHeadBytes: get('max-head-bytes'),

@@ -5,11 +5,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { TRAFFIC_POLICY_CRD } from '../control-plane/kinds/custom-resource.ts';
+import { DEFINITIONS } from '../control-plane/kinds/custom-resource.ts';
 
 const HEAD = `# Made by scripts/crds.ts from the fields in control-plane/kinds: change them there.\n`;
 // Written for YAML 1.1, which kubectl reads: there a key such as `on` needs quotes.
-const text =
-  HEAD +
-  stringify(TRAFFIC_POLICY_CRD, { version: '1.1', lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false });
-writeFileSync(join(import.meta.dirname, '..', 'crds', 'trafficpolicies.yaml'), text);
+for (const [file, definition] of Object.entries(DEFINITIONS)) {
+  const text = stringify(definition, { version: '1.1', lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false });
+  writeFileSync(join(import.meta.dirname, '..', 'crds', file), HEAD + text);
+}

@@ -4,6 +4,7 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { definitionFields } from './docs/definition.ts';
 import { failureTable } from './docs/failures.ts';
 import { captureFlags, controlPlaneFlags, sidecarFlags } from './docs/flags.ts';
 import { controlPlaneMetrics, sidecarMetrics } from './docs/metrics.ts';
@@ -22,6 +23,8 @@ const TABLES: Readonly<Record<string, () => Rows | Promise<Rows>>> = {
   'control plane metrics': controlPlaneMetrics,
   failures: failureTable,
   'TrafficPolicy fields': trafficPolicyFields,
+  'ExternalService fields': () => definitionFields('externalservices.yaml'),
+  'MeshPolicy fields': () => definitionFields('meshpolicies.yaml'),
 };
 
 function line(cells: readonly string[]): string {

@@ -21,6 +21,9 @@ export function describeEdits(before: World, after: World): readonly string[] {
       ...(revisionOf(a) === revisionOf(b) ? [] : [`${b.meta.name}: new template, rolling out`]),
     ]),
     ...compareMaps(before.services, after.services, (a, b) => describeFields(b, a.spec, b.spec)),
+    // Certificates are no reading matter.
+    ...compareMaps(before.externalServices, after.externalServices, (_, b) => [`${b.kind} ${b.meta.name} changed`]),
+    ...compareMaps(before.meshPolicies, after.meshPolicies, (a, b) => describeFields(b, a.spec, b.spec)),
   ];
 }
 

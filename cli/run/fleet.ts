@@ -54,7 +54,7 @@ export class Fleet {
   }
 
   apply(world: World): void {
-    this.#network.servicesChanged([...world.services.values()]);
+    this.#network.servicesChanged([...world.services.values()], [...world.externalServices.values()]);
     this.#world = world;
     this.#reconcile();
   }
@@ -137,6 +137,7 @@ export class Fleet {
       namespace: plan.namespace,
       meshed: plan.meshed,
       services,
+      externals: [...this.#world.externalServices.values()],
     });
     const network = await joined.finally(() => this.#starting.delete(nameOf(plan)));
     const replica = new Replica(plan, network, this.#context, () => this.#changed());

@@ -33,7 +33,7 @@ async function join(request: JoinRequest, clusterDomain: string, pool: AddressPo
   const { pod } = addresses;
   // Without a sidecar nothing forwards from one address to the other: the application itself is at the pod's.
   const app = request.meshed ? addresses.app : pod;
-  const ports = request.meshed ? servicePorts(request.services, clusterDomain) : [];
+  const ports = request.meshed ? servicePorts(request.services, clusterDomain, request.externals) : [];
   const proxy = `http://${app}:${HTTP_PROXY_PORT}`;
   return {
     podAddress: pod,

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { ExternalService } from '../../control-plane/kinds/external-service.ts';
 import type { Service } from '../../control-plane/kinds/service.ts';
 import { objectKey } from '../../control-plane/kinds/meta.ts';
 import { parseClusterIpRange, withClusterIps } from '../../control-plane/sources/cluster-ips.ts';
@@ -39,6 +40,7 @@ class NamespaceNetwork implements Network {
   readonly #places = new Map<number, string>();
   #block = 0;
   #services: readonly Service[] = [];
+  #externals: readonly ExternalService[] = [];
 
   constructor(mark: string, settings: RunSettings, programs: Programs) {
     this.#prefix = `tulle-${mark}-`;
@@ -77,8 +79,9 @@ class NamespaceNetwork implements Network {
     }
   }
 
-  servicesChanged(services: readonly Service[]): void {
+  servicesChanged(services: readonly Service[], externals: readonly ExternalService[]): void {
     this.#services = services;
+    this.#externals = externals;
     for (const [number, namespace] of this.#places) this.#writeHosts(this.#prefix + number, namespace);
   }
 
@@ -156,6 +159,10 @@ class NamespaceNetwork implements Network {
       const scoped = `${meta.name}.${meta.namespace}`;
       const short = meta.namespace === namespace ? ` ${meta.name}` : '';
       lines.push(`${address} ${scoped}.svc.${this.#settings.clusterDomain} ${scoped}.svc ${scoped}${short}`);
+    }
+    for (const { spec } of this.#externals) {
+      const hosts = spec.hosts.filter((host) => !host.startsWith('*.'));
+      if (spec.addresses[0] !== undefined && hosts.length > 0) lines.push(`${spec.addresses[0]} ${hosts.join(' ')}`);
     }
     const folder = path.join('/etc/netns', name);
     mkdirSync(folder, { recursive: true });

@@ -5,6 +5,7 @@
 import type { ServiceAddress } from './environment.ts';
 import type { Command } from './kept-process.ts';
 import type { Flags } from '../flags.ts';
+import type { ExternalService } from '../../control-plane/kinds/external-service.ts';
 import type { Service } from '../../control-plane/kinds/service.ts';
 
 /** One replica's place in the network. */
@@ -33,6 +34,7 @@ export interface JoinRequest {
   readonly namespace: string;
   readonly meshed: boolean;
   readonly services: readonly Service[];
+  readonly externals: readonly ExternalService[];
 }
 
 export interface Network {
@@ -45,7 +47,7 @@ export interface Network {
   /** Rejects when the machine refuses. */
   join(request: JoinRequest): Promise<ReplicaNetwork>;
   /** Services came or went: names lead elsewhere. */
-  servicesChanged(services: readonly Service[]): void;
+  servicesChanged(services: readonly Service[], externals: readonly ExternalService[]): void;
   close(): Promise<void>;
 }
 

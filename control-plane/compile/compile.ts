@@ -8,6 +8,8 @@ import { portKey, type Endpoint, type MeshService, type ServicePort, type Worklo
 import type { World } from '../sources/world.ts';
 import type { Compiled, CompileOptions } from './compiled.ts';
 import { statusKey, type Conditions, type ObjectStatus } from './conditions.ts';
+import { compileExternals } from './externals.ts';
+import { compileOutbound, meshPolicyStatuses } from './outbound.ts';
 import { compileEndpoints } from './endpoints-only.ts';
 import { endpointsOf, sliceIndex, type EndpointSources } from './endpoints.ts';
 import { podIndex } from './pods.ts';
@@ -51,12 +53,24 @@ export function compile(world: World, options: CompileOptions, previous?: Compil
     services.set(key, meshService(service, ports, options.clusterDomain));
   }
   const { trustDomain, clusterDomain } = options;
-  const mesh = share(previous?.mesh, { trustDomain, clusterDomain, services, workloads, endpoints });
+  const { externals, statuses } = compileExternals(world.externalServices, policies, losses, clusterDomain);
+  const outbound = compileOutbound(world, externals);
+  const mesh = share(previous?.mesh, {
+    trustDomain,
+    clusterDomain,
+    services,
+    workloads,
+    endpoints,
+    externals,
+    outbound,
+  });
   const conditions = collect([
     ...routes.statuses,
     ...streams.statuses,
+    ...statuses,
     ...policies.statuses(losses),
     ...meshingStatuses(world),
+    ...meshPolicyStatuses(world),
   ]);
   return { mesh, conditions: share(previous?.conditions, conditions), world, options };
 }
@@ -72,6 +86,8 @@ function onlyEndpointsChanged(world: World, options: CompileOptions, previous: C
     world.tcpRoutes === before.tcpRoutes &&
     world.referenceGrants === before.referenceGrants &&
     world.trafficPolicies === before.trafficPolicies &&
+    world.externalServices === before.externalServices &&
+    world.meshPolicies === before.meshPolicies &&
     world.namespaces === before.namespaces &&
     sameOptions(options, previous.options)
   );

@@ -5,7 +5,7 @@
 import { objectKey, type KubeObject } from '../kinds/meta.ts';
 import type { ParentRef } from '../kinds/route-references.ts';
 import type { Service, ServicePortSpec } from '../kinds/service.ts';
-import type { AppProtocol } from '../model/mesh.ts';
+import type { AppProtocol } from '../model/protocol.ts';
 import { condition, type Condition, type ParentStatus } from './conditions.ts';
 import { protocolOf } from './protocols.ts';
 import { meshPorts } from './services.ts';

@@ -3,7 +3,7 @@
  * the number of a protocol that is never HTTP (to look for it there would be in vain). Knows no traffic.
  */
 import type { ServicePortSpec } from '../kinds/service.ts';
-import type { AppProtocol } from '../model/mesh.ts';
+import type { AppProtocol } from '../model/protocol.ts';
 
 /** Kubernetes' standard names (KEP-3726) and those that Istio and Linkerd understand; lower-case. */
 const APP_PROTOCOLS: ReadonlyMap<string, AppProtocol> = new Map([

@@ -2,13 +2,16 @@
  * Pods to workloads: who they are, whether they have a sidecar, what their inbound side takes.
  * Knows no endpoint: whether a pod gets traffic is said there.
  */
+import { UNKNOWN_DESTINATIONS } from '../kinds/mesh-policy.ts';
 import { objectKey } from '../kinds/meta.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { Service } from '../kinds/service.ts';
-import type { AppProtocol, MtlsMode, Workload } from '../model/mesh.ts';
+import type { MtlsMode, Workload } from '../model/mesh.ts';
+import type { AppProtocol } from '../model/protocol.ts';
 import { condition, objectStatus, type ObjectStatus } from './conditions.ts';
 import type { CompileOptions } from './compiled.ts';
+import { UNKNOWN_ANNOTATION } from './outbound.ts';
 import { selects, targetPortOn } from './pods.ts';
 import { protocolOf } from './protocols.ts';
 
@@ -100,7 +103,10 @@ export function meshingStatus(object: Pod | Namespace): ObjectStatus | null {
   };
   check(`annotation ${MTLS_MODE}`, annotations[MTLS_MODE], ['PERMISSIVE', 'STRICT']);
   if (object.kind === 'Pod') check(`annotation ${INJECT}`, annotations[INJECT], ['enabled', 'disabled']);
-  else check(`label ${INJECT}`, labels[INJECT], ['enabled', 'disabled']);
+  else {
+    check(`label ${INJECT}`, labels[INJECT], ['enabled', 'disabled']);
+    check(`annotation ${UNKNOWN_ANNOTATION}`, annotations[UNKNOWN_ANNOTATION], UNKNOWN_DESTINATIONS);
+  }
   if (problems.length === 0) return null;
   return objectStatus(object, {
     conditions: [condition(object, 'Accepted', false, 'InvalidValue', problems.join('; '))],

@@ -1,28 +1,58 @@
 /**
- * What only a client needs that takes everything by wildcard, as Envoy does: one listener for all captured connections, and
- * one route table that chooses the Service by `Host`. Knows no sidecar: those ask for one destination at a time.
+ * What holds for all outbound connections: a listener that says it, and for a client that takes everything by wildcard, as Envoy does,
+ * one route table that chooses by `Host`. Sidecars ask for one destination at a time.
  */
 import { TrafficDirection } from '#api/generated/envoy/config/core/v3/core.ts';
 import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
-import { RouteConfiguration, type VirtualHost } from '#api/generated/envoy/config/route/v3/route.ts';
-import { addressName, destinationName, PASSTHROUGH_CLUSTER } from '#api/names.ts';
+import { RouteConfiguration, VirtualHost } from '#api/generated/envoy/config/route/v3/route.ts';
+import { OutboundPolicy as OutboundMessage } from '#api/generated/tulle/config/v1/config.ts';
+import {
+  addressName,
+  BLACKHOLE_CLUSTER,
+  destinationName,
+  EXTENSION,
+  METADATA,
+  OUTBOUND_LISTENER as OUTBOUND,
+  PASSTHROUGH_CLUSTER,
+} from '#api/names.ts';
+import type { MeshExternal } from '../model/external.ts';
 import type { Mesh, MeshService, ServicePort } from '../model/mesh.ts';
+import { unknownDestinationsFor, type OutboundPolicy } from '../model/outbound.ts';
 import { visibleRoutes } from '../model/route.ts';
 import { DEFAULT_STREAM_POLICY } from '../model/stream-route.ts';
 import type { Client } from './client.ts';
-import { connectionManager, detecting, httpFilter, originalDst } from './listeners.ts';
-import { ADS, socketAddress } from './messages.ts';
-import { plainRoute, routeMessages } from './routes.ts';
+import { externalRoute } from './externals.ts';
+import { chain, connectionManager, detecting, httpFilter, originalDst } from './listeners.ts';
+import { ADS, pack, socketAddress } from './messages.ts';
+import { plainRoute, refusal, routeMessages } from './routes.ts';
 import { tcpFilter } from './streams.ts';
 
-/** Name of the listener and of its route table. */
-export const OUTBOUND = 'outbound';
 const OUTBOUND_PORT = 15_001;
 
+/** A sidecar needs only to be told; it opens no port for it. */
+export function outboundPolicyListener(policy: OutboundPolicy, { namespace, dialect }: Client): Listener {
+  const isRefused = unknownDestinationsFor(policy, namespace) === 'refuse';
+  const unknown = isRefused ? BLACKHOLE_CLUSTER : PASSTHROUGH_CLUSTER;
+  const listener = dialect === 'envoy' ? captureListener(unknown) : policyListener(unknown);
+  const message = { refuseUnknown: isRefused, namedPorts: [...policy.namedPorts] };
+  const typedFilterMetadata = { [METADATA.outbound]: pack(EXTENSION.outboundPolicy, OutboundMessage, message) };
+  return { ...listener, metadata: { filterMetadata: {}, typedFilterMetadata } };
+}
+
+function policyListener(unknown: string): Listener {
+  return Listener.fromPartial({
+    name: OUTBOUND,
+    address: socketAddress('127.0.0.1', OUTBOUND_PORT),
+    bindToPort: false,
+    trafficDirection: TrafficDirection.OUTBOUND,
+    filterChains: [chain('tcp', tcpFilter(unknown, DEFAULT_STREAM_POLICY))],
+  });
+}
+
 /** Connections to an address that has a listener of its own are handed to that one; the rest goes by `Host`, or where it was going. */
-export function captureListener(): Listener {
+function captureListener(unknown: string): Listener {
   const http = connectionManager(OUTBOUND, { $case: 'rds', value: { configSource: ADS, routeConfigName: OUTBOUND } });
-  const chains = detecting(httpFilter(http), tcpFilter(PASSTHROUGH_CLUSTER, DEFAULT_STREAM_POLICY));
+  const chains = detecting(httpFilter(http), tcpFilter(unknown, DEFAULT_STREAM_POLICY));
   return Listener.fromPartial({
     name: OUTBOUND,
     address: socketAddress('127.0.0.1', OUTBOUND_PORT),
@@ -38,11 +68,36 @@ export function captureTable(mesh: Mesh, client: Client): RouteConfiguration {
   const services = [...mesh.services.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   const hosts = services.flatMap((service) =>
     service.ports
-      .filter(({ protocol }) => protocol !== 'tcp' && protocol !== 'tls')
+      .filter(({ protocol }) => mayCarryHttp(protocol))
       .map((port) => virtualHost(mesh, client, service, port, taken)),
   );
-  const rest = { name: PASSTHROUGH_CLUSTER, domains: ['*'], routes: [plainRoute(PASSTHROUGH_CLUSTER)] };
-  return RouteConfiguration.fromPartial({ name: OUTBOUND, virtualHosts: [...hosts, rest] });
+  const externals = [...mesh.externals.values()].flatMap((external) => externalHosts(external, taken));
+  const isRefused = unknownDestinationsFor(mesh.outbound, client.namespace) === 'refuse';
+  const routes = isRefused
+    ? [refusal(502, 'the mesh does not know this destination')]
+    : [plainRoute(PASSTHROUGH_CLUSTER)];
+  const rest = { name: isRefused ? BLACKHOLE_CLUSTER : PASSTHROUGH_CLUSTER, domains: ['*'], routes };
+  return RouteConfiguration.fromPartial({ name: OUTBOUND, virtualHosts: [...hosts, ...externals, rest] });
+}
+
+/** Hosts below a `*.` are left out: Envoy can resolve only names that it knows. */
+function externalHosts(external: MeshExternal, taken: Set<string>): VirtualHost[] {
+  return external.ports
+    .filter(({ protocol }) => mayCarryHttp(protocol))
+    .flatMap((port) =>
+      port.hosts
+        .filter((host) => !host.startsWith('*.'))
+        .flatMap((host) => {
+          const name = destinationName(host, port.port);
+          const domains = [name, ...(port.port === 80 ? [host] : [])].filter((d) => !taken.has(d) && taken.add(d));
+          const routes = [externalRoute(name, { external, port, host, address: '' })];
+          return domains.length === 0 ? [] : [VirtualHost.fromPartial({ name, domains, routes })];
+        }),
+    );
+}
+
+function mayCarryHttp(protocol: ServicePort['protocol']): boolean {
+  return protocol !== 'tcp' && protocol !== 'tls';
 }
 
 function virtualHost(

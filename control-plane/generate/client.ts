@@ -13,6 +13,18 @@ export interface Client {
   readonly dialect: Dialect;
 }
 
+/**
+ * What a resource is made from, said before it is made: so the same plan serves those who make it at once and those who keep
+ * what they made.
+ */
+export interface Plan {
+  /** The resource changes only when one of these is another object. */
+  readonly parts: readonly [object, ...object[]];
+  /** What distinguishes resources made from the same parts. */
+  readonly variant: string;
+  readonly encode: () => Uint8Array;
+}
+
 export interface GeneratedResource {
   /** The name that was asked for. */
   readonly name: string;

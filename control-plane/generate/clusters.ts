@@ -14,8 +14,17 @@ import { RoundRobin } from '#api/generated/envoy/extensions/load_balancing_polic
 import { HttpProtocolOptions } from '#api/generated/envoy/extensions/upstreams/http/v3/http.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { PeakEwma } from '#api/generated/tulle/config/v1/config.ts';
-import { EXTENSION, inboundCluster, METADATA, PASSTHROUGH_CLUSTER, TLS_MODE_FIELD, TLS_MODE_MTLS } from '#api/names.ts';
-import type { AppProtocol, Endpoint, MeshService, ServicePort } from '../model/mesh.ts';
+import {
+  BLACKHOLE_CLUSTER,
+  EXTENSION,
+  inboundCluster,
+  METADATA,
+  PASSTHROUGH_CLUSTER,
+  TLS_MODE_FIELD,
+  TLS_MODE_MTLS,
+} from '#api/names.ts';
+import type { Endpoint, MeshService, ServicePort } from '../model/mesh.ts';
+import type { AppProtocol } from '../model/protocol.ts';
 import { DEFAULT_BACKEND_POLICY, type BackendPolicy, type Balancer } from '../model/policy.ts';
 import type { Dialect } from './client.ts';
 import { ADS, duration, pack, retryBudget, serviceRef, socketAddress } from './messages.ts';
@@ -42,7 +51,7 @@ const HTTP2_ONLY = pack(EXTENSION.httpProtocolOptions, HttpProtocolOptions, {
 });
 
 /** HTTP/2 is spoken only to ports that declare it: nothing else says that a server understands it without being asked. */
-function httpVersion(protocol: AppProtocol): Cluster['typedExtensionProtocolOptions'] {
+export function httpVersion(protocol: AppProtocol): Cluster['typedExtensionProtocolOptions'] {
   if (protocol !== 'http2' && protocol !== 'grpc') return {};
   return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2_ONLY };
 }
@@ -60,21 +69,11 @@ function edsCluster(
   dialect: Dialect,
 ): Cluster {
   const identities = [...new Set(endpoints.flatMap((endpoint) => endpoint.identity ?? []))].sort();
-  const { percent, minPerSecond } = policy.retryBudget;
   return Cluster.fromPartial({
     name,
     clusterDiscoveryType: { $case: 'type', value: Discovery.EDS },
     edsClusterConfig: { edsConfig: ADS },
-    connectTimeout: duration(policy.connectTimeoutMs),
-    ...balancing(policy.balancer, dialect),
-    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
-    // Envoy counts retries under way, not by time: the nearest to our budget, which is in the metadata.
-    circuitBreakers: {
-      thresholds: [
-        { retryBudget: { budgetPercent: { value: percent }, minRetryConcurrency: Math.ceil(minPerSecond) } },
-      ],
-    },
-    metadata: { typedFilterMetadata: { [METADATA.retryBudget]: retryBudget(policy.retryBudget) } },
+    ...policyFields(policy, dialect),
     transportSocketMatches:
       dialect === 'sidecar'
         ? [
@@ -87,6 +86,23 @@ function edsCluster(
           ]
         : [],
   });
+}
+
+/** What a backend's policy says of a cluster, wherever its endpoints come from. */
+export function policyFields(policy: BackendPolicy, dialect: Dialect) {
+  const { percent, minPerSecond } = policy.retryBudget;
+  return {
+    connectTimeout: duration(policy.connectTimeoutMs),
+    ...balancing(policy.balancer, dialect),
+    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    // Envoy counts retries under way, not by time: the nearest to our budget, which is in the metadata.
+    circuitBreakers: {
+      thresholds: [
+        { retryBudget: { budgetPercent: { value: percent }, minRetryConcurrency: Math.ceil(minPerSecond) } },
+      ],
+    },
+    metadata: { typedFilterMetadata: { [METADATA.retryBudget]: retryBudget(policy.retryBudget) } },
+  };
 }
 
 const LEAST_REQUEST: readonly [string, Any] = [
@@ -137,6 +153,17 @@ export function applicationCluster(address: string, port: number, protocol: AppP
         { lbEndpoints: [{ hostIdentifier: { $case: 'endpoint', value: { address: socketAddress(address, port) } } }] },
       ],
     },
+  });
+}
+
+/** To nobody: what leads here is refused. */
+export function blackholeCluster(): Cluster {
+  return Cluster.fromPartial({
+    name: BLACKHOLE_CLUSTER,
+    clusterDiscoveryType: { $case: 'type', value: Discovery.STATIC },
+    connectTimeout: duration(DEFAULT_BACKEND_POLICY.connectTimeoutMs),
+    lbPolicy: LbPolicy.ROUND_ROBIN,
+    loadAssignment: { clusterName: BLACKHOLE_CLUSTER },
   });
 }
 

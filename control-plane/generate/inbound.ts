@@ -5,7 +5,8 @@
 import { TrafficDirection } from '#api/generated/envoy/config/core/v3/core.ts';
 import { Listener, type FilterChain } from '#api/generated/envoy/config/listener/v3/listener.ts';
 import { INBOUND_LISTENER, inboundCluster, PASSTHROUGH_CLUSTER } from '#api/names.ts';
-import type { AppProtocol, Workload } from '../model/mesh.ts';
+import type { Workload } from '../model/mesh.ts';
+import type { AppProtocol } from '../model/protocol.ts';
 import type { StreamPolicy } from '../model/stream-route.ts';
 import {
   chain,

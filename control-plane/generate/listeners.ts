@@ -19,8 +19,9 @@ import {
 import { Router } from '#api/generated/envoy/extensions/filters/http/router/v3/router.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { EXTENSION, METADATA } from '#api/names.ts';
-import type { AppProtocol, MeshService, ServicePort } from '../model/mesh.ts';
-import { DEFAULT_STREAM_POLICY, type StreamRoute } from '../model/stream-route.ts';
+import type { MeshService, ServicePort } from '../model/mesh.ts';
+import type { AppProtocol } from '../model/protocol.ts';
+import { DEFAULT_STREAM_POLICY, type StreamPolicy, type StreamRoute } from '../model/stream-route.ts';
 import type { Dialect } from './client.ts';
 import { ADS, pack, serviceRef, socketAddress } from './messages.ts';
 import { routeFilter, serverNameChain, tcpFilter } from './streams.ts';
@@ -76,6 +77,17 @@ export function podListener(
 ): Listener {
   const opaque = { tcp: tcpFilter(name, DEFAULT_STREAM_POLICY), serverNames: [] };
   return outboundListener(name, where, protocol, opaque, dialect);
+}
+
+/** A host outside: no route of connections can be attached there. */
+export function hostListener(
+  name: string,
+  where: { readonly address: string; readonly port: number },
+  protocol: AppProtocol,
+  policy: StreamPolicy,
+  dialect: Dialect,
+): Listener {
+  return outboundListener(name, where, protocol, { tcp: tcpFilter(name, policy), serverNames: [] }, dialect);
 }
 
 /** A captured listener has its destination as address, but never a socket of its own. */

@@ -1,6 +1,5 @@
 /**
- * What a resource is made from, said before it is made: the parts of the mesh it depends on, and what of the client counts.
- * So the same plan serves those who make it at once and those who keep what they made.
+ * Plans of resources by type and name: the parts of the mesh that each depends on, and what of the client counts.
  */
 import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
 import { RouteConfiguration } from '#api/generated/envoy/config/route/v3/route.ts';
@@ -9,32 +8,34 @@ import { ClusterLoadAssignment } from '#api/generated/envoy/config/endpoint/v3/e
 import {
   addressName,
   destinationName,
+  BLACKHOLE_CLUSTER,
   INBOUND_LISTENER,
   inboundCluster,
+  OUTBOUND_LISTENER,
   PASSTHROUGH_CLUSTER,
   TYPE,
   type ResourceType,
 } from '#api/names.ts';
+import { unknownDestinationsFor } from '../model/outbound.ts';
 import { lookup, type Destination } from '../model/lookups.ts';
 import { portKey, type Endpoint, type Mesh, type ServicePort, type Workload } from '../model/mesh.ts';
 import { DEFAULT_ROUTE_POLICY } from '../model/policy.ts';
 import { visibleRoutes } from '../model/route.ts';
 import { visibleStreams } from '../model/stream-route.ts';
-import { captureListener, captureTable, OUTBOUND } from './capture.ts';
-import type { Client } from './client.ts';
-import { addressCluster, applicationCluster, passthroughCluster, serviceCluster } from './clusters.ts';
+import { captureTable, outboundPolicyListener } from './capture.ts';
+import type { Client, Plan } from './client.ts';
+import {
+  addressCluster,
+  applicationCluster,
+  blackholeCluster,
+  passthroughCluster,
+  serviceCluster,
+} from './clusters.ts';
 import { loadAssignment } from './endpoints.ts';
 import { inboundListener } from './inbound.ts';
 import { podListener, serviceListener } from './listeners.ts';
+import { externalName, planExternal } from './plan-external.ts';
 import { plainRoute, routeTable } from './routes.ts';
-
-export interface Plan {
-  /** The resource changes only when one of these is another object. */
-  readonly parts: readonly [object, ...object[]];
-  /** What distinguishes resources made from the same parts. */
-  readonly variant: string;
-  readonly encode: () => Uint8Array;
-}
 
 type ServiceDestination = Destination & { readonly kind: 'service' };
 
@@ -50,15 +51,25 @@ export function plan(mesh: Mesh, client: Client, type: ResourceType, name: strin
   const full = fullName(destination);
   // Only listeners are asked for by what an application says; the rest is asked for by what a listener says.
   if (type !== TYPE.listener && name !== full) return null;
-  return destination.kind === 'service'
-    ? planService(mesh, client, type, name, full, destination)
-    : planAddress(client, type, full, destination);
+  switch (destination.kind) {
+    case 'service':
+      return planService(mesh, client, type, name, full, destination);
+    case 'external':
+      return planExternal(client, type, name, full, destination);
+    case 'workload':
+      return planAddress(client, type, full, destination);
+  }
 }
 
 export function fullName(destination: Destination): string {
-  return destination.kind === 'service'
-    ? destinationName(destination.service.host, destination.port.port)
-    : addressName(destination.address, destination.port);
+  switch (destination.kind) {
+    case 'service':
+      return destinationName(destination.service.host, destination.port.port);
+    case 'external':
+      return externalName(destination);
+    case 'workload':
+      return addressName(destination.address, destination.port);
+  }
 }
 
 /** Resources that no destination stands behind. Undefined: `name` is none of them. */
@@ -72,13 +83,19 @@ function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: strin
     return { parts: [CONSTANT], variant: name, encode: () => Cluster.encode(passthroughCluster()).finish() };
   }
   if (type === TYPE.cluster && name.startsWith(`${INBOUND_LISTENER}|`)) return planApplication(workload, name);
-  if (name !== OUTBOUND || client.dialect !== 'envoy') return undefined;
-  if (type === TYPE.listener) {
-    return { parts: [CONSTANT], variant: name, encode: () => Listener.encode(captureListener()).finish() };
+  if (type === TYPE.cluster && name === BLACKHOLE_CLUSTER) {
+    return { parts: [CONSTANT], variant: name, encode: () => Cluster.encode(blackholeCluster()).finish() };
   }
-  if (type !== TYPE.route) return null;
+  if (name !== OUTBOUND_LISTENER || client.dialect === 'grpc') return undefined;
+  if (type === TYPE.listener) {
+    const { outbound } = mesh;
+    const variant = `${name} ${client.dialect} ${unknownDestinationsFor(outbound, client.namespace)}`;
+    const encode = (): Uint8Array => Listener.encode(outboundPolicyListener(outbound, client)).finish();
+    return { parts: [outbound], variant, encode };
+  }
+  if (type !== TYPE.route || client.dialect !== 'envoy') return null;
   return {
-    parts: [mesh.services],
+    parts: [mesh.services, mesh.externals, mesh.outbound],
     variant: `${name} ${client.namespace}`,
     encode: () => RouteConfiguration.encode(captureTable(mesh, client)).finish(),
   };

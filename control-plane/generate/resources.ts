@@ -6,14 +6,15 @@ import { createHash } from 'node:crypto';
 import { Secret } from '#api/generated/envoy/extensions/transport_sockets/tls/v3/tls.ts';
 import {
   addressName,
+  BLACKHOLE_CLUSTER,
   destinationName,
+  OUTBOUND_LISTENER,
   PASSTHROUGH_CLUSTER,
   TRUST_SECRET,
   TYPE,
   type ResourceType,
 } from '#api/names.ts';
 import type { Mesh } from '../model/mesh.ts';
-import { OUTBOUND } from './capture.ts';
 import type { Client, GeneratedResource } from './client.ts';
 import { plan } from './plan.ts';
 
@@ -42,13 +43,14 @@ export function generateResource(
 export function listNames(mesh: Mesh, client: Client, type: ResourceType): readonly string[] {
   if (client.dialect !== 'envoy') return [];
   const special: Partial<Record<ResourceType, string>> = {
-    [TYPE.listener]: OUTBOUND,
-    [TYPE.route]: OUTBOUND,
+    [TYPE.listener]: OUTBOUND_LISTENER,
+    [TYPE.route]: OUTBOUND_LISTENER,
     [TYPE.cluster]: PASSTHROUGH_CLUSTER,
     [TYPE.secret]: TRUST_SECRET,
   };
   const names = special[type] === undefined ? [] : [special[type]];
   if (type === TYPE.secret) return names;
+  if (type === TYPE.cluster) names.push(BLACKHOLE_CLUSTER);
   for (const { host, addresses, ports } of mesh.services.values()) {
     // Without an address there is nothing to listen for: such Services are found by `Host`.
     if (type === TYPE.listener && addresses.length === 0) continue;
@@ -57,7 +59,23 @@ export function listNames(mesh: Mesh, client: Client, type: ResourceType): reado
       if (type === TYPE.listener) names.push(...addresses.slice(1).map((address) => addressName(address, port)));
     }
   }
+  names.push(...externalNames(mesh, type));
   return names.sort();
+}
+
+/** Those known by one name; what lies below a `*.` cannot be listed. */
+function externalNames({ externals }: Mesh, type: ResourceType): string[] {
+  if (type === TYPE.endpoints) return [];
+  return [...externals.values()].flatMap(({ ports, resolution }) =>
+    ports.flatMap(({ port, hosts, captured }) => {
+      const byAddress = captured.map((address) => addressName(address, port));
+      if (type === TYPE.listener) return byAddress;
+      const named = hosts.filter((host) => !host.startsWith('*.')).map((host) => destinationName(host, port));
+      if (named.length > 0) return named;
+      // Without a host, addresses that are passed through are clusters of their own.
+      return resolution === 'static' ? byAddress.slice(0, 1) : byAddress;
+    }),
+  );
 }
 
 /** Keeps encoded resources as long as the parts of the mesh they were made from. Not more than one cache is needed in a process. */

@@ -60,6 +60,15 @@ export function plainRoute(
   });
 }
 
+/** Everything is answered so, with the sentence that says why. */
+export function refusal(status: number, reason: string): RouteMessage {
+  return RouteMessage.fromPartial({
+    name: 'refused',
+    match: { pathSpecifier: { $case: 'prefix', value: '/' } },
+    action: { $case: 'directResponse', value: { status, body: inlineBody(reason) } },
+  });
+}
+
 export function routeMessages(routes: readonly Route[], context: RouteContext): RouteMessage[] {
   return routes.flatMap((route) => {
     const { name, match, requestHeaders, responseHeaders, policy } = route;

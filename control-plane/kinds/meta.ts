@@ -40,6 +40,8 @@ export const KINDS = [
   'TCPRoute',
   'ReferenceGrant',
   'TrafficPolicy',
+  'ExternalService',
+  'MeshPolicy',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -67,7 +67,7 @@ interface Enveloped {
   readonly metadata: Omit<ObjectMeta, 'createdMs'> & { readonly creationTimestamp: unknown };
 }
 
-const CLUSTER_SCOPED: ReadonlySet<Kind> = new Set<Kind>(['Namespace']);
+const CLUSTER_SCOPED: ReadonlySet<Kind> = new Set<Kind>(['Namespace', 'MeshPolicy']);
 
 function metaOf(kind: Kind, { metadata }: Enveloped): ObjectMeta {
   const { name, labels, annotations, uid, generation } = metadata;

@@ -4,9 +4,11 @@
  */
 import { parseDeployment } from './deployment.ts';
 import { parseEndpointSlice } from './endpoint-slice.ts';
+import { parseExternalService } from './external-service.ts';
 import { describe } from './field.ts';
 import { parseGrpcRoute } from './grpc-route.ts';
 import { parseHttpRoute } from './http-route.ts';
+import { parseMeshPolicy } from './mesh-policy.ts';
 import type { Kind, KubeObject } from './meta.ts';
 import { parseNamespace } from './namespace.ts';
 import type { ParseContext } from './object.ts';
@@ -34,6 +36,8 @@ const READERS = {
   // The two versions differ in name only; most manifests there are say v1beta1.
   ReferenceGrant: { group: 'gateway.networking.k8s.io', versions: ['v1', 'v1beta1'], parse: parseReferenceGrant },
   TrafficPolicy: { group: 'tulle.dev', versions: ['v1alpha1'], parse: parseTrafficPolicy },
+  ExternalService: { group: 'tulle.dev', versions: ['v1alpha1'], parse: parseExternalService },
+  MeshPolicy: { group: 'tulle.dev', versions: ['v1alpha1'], parse: parseMeshPolicy },
 } as const satisfies Record<
   Kind,
   {

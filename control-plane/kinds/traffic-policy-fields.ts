@@ -14,9 +14,9 @@ const TARGET_MEMBERS = {
   group: defaulted(
     apiGroup,
     '',
-    'API group of the target: empty for a Service, gateway.networking.k8s.io for a route.',
+    'API group of the target: empty for a Service, tulle.dev for an ExternalService, gateway.networking.k8s.io for a route.',
   ),
-  kind: required(choice(['Service', 'HTTPRoute', 'GRPCRoute']), 'Kind of the target.'),
+  kind: required(choice(['Service', 'ExternalService', 'HTTPRoute', 'GRPCRoute']), 'Kind of the target.'),
   name: required(dnsSubdomain, 'Name of the target, in the namespace of the policy.'),
   sectionName: defaulted(
     string({
@@ -25,17 +25,22 @@ const TARGET_MEMBERS = {
       advice: 'write a port or rule name such as http',
     }),
     '',
-    'Name of a port of the Service, or of a rule of the route. Empty: all of it.',
+    'Name of a port of the Service or ExternalService, or of a rule of the route. Empty: all of it.',
   ),
 };
 type Target = ValueOf<ReturnType<typeof object<typeof TARGET_MEMBERS>>>;
 
+function groupOf(kind: Target['kind']): string {
+  if (kind === 'Service') return '';
+  return kind === 'ExternalService' ? 'tulle.dev' : GATEWAY_GROUP;
+}
+
 const TARGET_RULES: readonly Rule<Target>[] = [
   {
-    rule: `self.group == (self.kind == 'Service' ? '' : '${GATEWAY_GROUP}')`,
-    message: `must be "" for a Service and ${GATEWAY_GROUP} for a route`,
+    rule: `self.group == (self.kind == 'Service' ? '' : self.kind == 'ExternalService' ? 'tulle.dev' : '${GATEWAY_GROUP}')`,
+    message: `must be "" for a Service, tulle.dev for an ExternalService and ${GATEWAY_GROUP} for a route`,
     at: 'group',
-    holds: ({ group, kind }) => group === (kind === 'Service' ? '' : GATEWAY_GROUP),
+    holds: ({ group, kind }) => group === groupOf(kind),
   },
 ];
 

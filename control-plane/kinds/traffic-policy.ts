@@ -12,9 +12,9 @@ import { HASH_ON, LATER_MEMBERS, LOCALITY } from './traffic-policy-later.ts';
 
 export interface PolicyTargetRef {
   readonly group: string;
-  readonly kind: 'Service' | 'HTTPRoute' | 'GRPCRoute';
+  readonly kind: 'Service' | 'ExternalService' | 'HTTPRoute' | 'GRPCRoute';
   readonly name: string;
-  /** A port name of the Service, or a rule name of the route; empty: all of it. */
+  /** A port name of the Service or ExternalService, or a rule name of the route; empty: all of it. */
   readonly sectionName: string;
 }
 
@@ -65,7 +65,7 @@ const LOAD_BALANCER = object({
 
 /** What the CRD's schema is made from. */
 export const TRAFFIC_POLICY_SPEC = object({
-  targetRefs: required(TARGET_REFS, 'What the policy is about: Services, their ports, or routes.'),
+  targetRefs: required(TARGET_REFS, 'What the policy is about: Services, ExternalServices, their ports, or routes.'),
   timeouts: optional(TIMEOUTS, NO_TIMEOUTS, 'How long things may take. None by default, but 1s for connect.'),
   retries: optional(RETRIES, null, 'What is tried again.'),
   loadBalancer: optional(LOAD_BALANCER, null, 'How requests are spread over endpoints.'),

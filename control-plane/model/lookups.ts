@@ -3,7 +3,9 @@
  * Knows no resource; whether a client may see it is not asked here (every namespace sees every Service).
  */
 import { parseDestination } from '#api/names.ts';
-import type { AppProtocol, Mesh, MeshService, ServicePort, Workload } from './mesh.ts';
+import { externalAt, type ExternalTarget } from './external.ts';
+import type { Mesh, MeshService, ServicePort, Workload } from './mesh.ts';
+import type { AppProtocol } from './protocol.ts';
 
 export type Destination =
   | { readonly kind: 'service'; readonly service: MeshService; readonly port: ServicePort }
@@ -14,7 +16,8 @@ export type Destination =
       readonly address: string;
       readonly port: number;
       readonly protocol: AppProtocol;
-    };
+    }
+  | ({ readonly kind: 'external' } & ExternalTarget);
 
 /** Null: nothing of that name and port in the mesh. */
 export function lookup(mesh: Mesh, name: string, clientNamespace: string): Destination | null {
@@ -28,7 +31,10 @@ export function lookup(mesh: Mesh, name: string, clientNamespace: string): Desti
     return found === undefined ? null : { kind: 'service', service, port: found };
   }
   const workload = workloadsByAddress(mesh).get(host);
-  if (workload === undefined) return null;
+  if (workload === undefined) {
+    const external = externalAt(mesh.externals, host, port);
+    return external === null ? null : { kind: 'external', ...external };
+  }
   const protocol = workload.inboundPorts.find((p) => p.port === port)?.protocol ?? 'unknown';
   return { kind: 'workload', workload, address: host, port, protocol };
 }

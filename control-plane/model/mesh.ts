@@ -2,11 +2,12 @@
  * The mesh as meant: services with their routes and policies in force, workloads, endpoints.
  * Knows no Kubernetes object, no protobuf, no gRPC. Plain, immutable data.
  */
+import type { AppProtocol } from './protocol.ts';
+import type { MeshExternal } from './external.ts';
+import type { OutboundPolicy } from './outbound.ts';
 import type { Route } from './route.ts';
 import type { BackendPolicy } from './policy.ts';
 import type { StreamPolicy, StreamRoute } from './stream-route.ts';
-
-export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'unknown';
 
 export interface ServicePort {
   /** Empty when the Service has one unnamed port. */
@@ -81,6 +82,9 @@ export interface Mesh {
   readonly workloads: ReadonlyMap<string, Workload>;
   /** By `namespace/name:port` (Service port). A service port without endpoints has an empty list here. */
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+  /** By `namespace/name`. */
+  readonly externals: ReadonlyMap<string, MeshExternal>;
+  readonly outbound: OutboundPolicy;
 }
 
 /** `namespace/name:port`: the key of a Service port in `Mesh.endpoints`. */

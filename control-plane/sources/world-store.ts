@@ -18,6 +18,8 @@ const MAP_OF = {
   TCPRoute: 'tcpRoutes',
   ReferenceGrant: 'referenceGrants',
   TrafficPolicy: 'trafficPolicies',
+  ExternalService: 'externalServices',
+  MeshPolicy: 'meshPolicies',
 } as const satisfies Record<Kind, keyof World>;
 
 export class WorldStore {

@@ -4,8 +4,10 @@
  */
 import type { Deployment } from '../kinds/deployment.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
+import type { ExternalService } from '../kinds/external-service.ts';
 import type { GrpcRoute } from '../kinds/grpc-route.ts';
 import type { HttpRoute } from '../kinds/http-route.ts';
+import type { MeshPolicy } from '../kinds/mesh-policy.ts';
 import type { Kind } from '../kinds/meta.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Pod } from '../kinds/pod.ts';
@@ -30,6 +32,8 @@ export interface World {
   readonly tcpRoutes: ReadonlyMap<string, TcpRoute>;
   readonly referenceGrants: ReadonlyMap<string, ReferenceGrant>;
   readonly trafficPolicies: ReadonlyMap<string, TrafficPolicy>;
+  readonly externalServices: ReadonlyMap<string, ExternalService>;
+  readonly meshPolicies: ReadonlyMap<string, MeshPolicy>;
 }
 
 export type AnyObject =
@@ -44,7 +48,9 @@ export type AnyObject =
   | TlsRoute
   | TcpRoute
   | ReferenceGrant
-  | TrafficPolicy;
+  | TrafficPolicy
+  | ExternalService
+  | MeshPolicy;
 
 /** What a source reports: an object in good form, or that it is gone. */
 export type ObjectEvent =
@@ -64,4 +70,6 @@ export const EMPTY_WORLD: World = {
   tcpRoutes: new Map(),
   referenceGrants: new Map(),
   trafficPolicies: new Map(),
+  externalServices: new Map(),
+  meshPolicies: new Map(),
 };

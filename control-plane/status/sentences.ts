@@ -16,7 +16,8 @@ export function conditionText({ type, status, reason, message }: Condition): str
 
 /** `Service shop/reviews:80 port http`. */
 export function parentText({ kind, namespace, name, port, sectionName }: ParentRefStatus): string {
-  const part = sectionName === '' ? '' : ` ${kind === 'Service' ? 'port' : 'rule'} ${sectionName}`;
+  const part =
+    sectionName === '' ? '' : ` ${kind === 'Service' || kind === 'ExternalService' ? 'port' : 'rule'} ${sectionName}`;
   return `${kind} ${namespace}/${name}${port === null ? '' : `:${port}`}${part}`;
 }
 

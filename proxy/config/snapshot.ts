@@ -35,6 +35,15 @@ export interface ListenerConfig {
    */
   readonly serverNames: readonly ServerNameChainConfig[];
   readonly service: ServiceRef | null;
+  /** Only of the listener `outbound`: what holds for all connections of the application. */
+  readonly outbound?: OutboundConfig;
+}
+
+export interface OutboundConfig {
+  /** Connections to destinations that the control plane does not know are refused; else they are passed on untouched. */
+  readonly refuseUnknown: boolean;
+  /** Ports where what is captured by an unknown address is looked at for the name that it asks for. */
+  readonly namedPorts: readonly number[];
 }
 
 /** Which Kubernetes Service port this is, for metrics and logs. */
@@ -220,8 +229,15 @@ export type BalancerConfig =
 
 export interface ClusterConfig {
   readonly name: string;
-  /** `eds`: endpoints come as a resource of the cluster's name; `static`: they are in `endpoints`; `original-dst`: the captured address itself. */
-  readonly discovery: 'eds' | 'static' | 'original-dst';
+  /**
+   * `eds`: endpoints come as a resource of the cluster's name; `static`: they are in `endpoints`; `dns`: names are resolved;
+   * `original-dst`: the captured address itself.
+   */
+  readonly discovery: 'eds' | 'static' | 'dns' | 'original-dst';
+  /** With `dns` only. */
+  readonly dns?: DnsConfig;
+  /** TLS towards hosts outside the mesh, begun here; absent: none. Apart from the mesh's own mutual TLS. */
+  readonly tls?: OriginationConfig;
   readonly endpoints: EndpointsConfig | null;
   readonly connectTimeoutMs: number;
   readonly balancer: BalancerConfig;
@@ -234,9 +250,43 @@ export interface ClusterConfig {
   readonly service: ServiceRef | null;
 }
 
+/** Names to resolve, and how often. */
+export interface DnsConfig {
+  readonly names: readonly { readonly host: string; readonly port: number }[];
+  /** All addresses of a name are one endpoint (Envoy LOGICAL_DNS); else each is one of its own (STRICT_DNS). */
+  readonly logical: boolean;
+  readonly families: 'all' | 'v4' | 'v6' | 'prefer-v4' | 'prefer-v6';
+  /** A name is asked for again when its TTL is over; else, and where there is none, after `refreshMs`. */
+  readonly respectTtl: boolean;
+  readonly refreshMs: number;
+  /** After a failure; doubles up to the longest. */
+  readonly failureMs: number;
+  readonly maxFailureMs: number;
+}
+
+export interface OriginationConfig {
+  /** Empty: none is sent. */
+  readonly sni: string;
+  /** False: whoever answers is taken. */
+  readonly verify: boolean;
+  /** PEM; null: see `caFile`. */
+  readonly caPem: string | null;
+  /** Null, with `caPem` too: the roots of the system. */
+  readonly caFile: string | null;
+  /** DNS names of which the certificate must carry one; empty: any of those that are trusted. */
+  readonly names: readonly string[];
+  readonly certificate: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** In order of preference; empty: none is offered. */
+  readonly alpn: readonly string[];
+}
+
 export interface EndpointConfig {
   readonly address: string;
   readonly port: number;
+  /** Further addresses of the same endpoint, in order of preference (Envoy `additional_addresses`); absent: none. */
+  readonly otherAddresses?: readonly string[];
   readonly healthy: boolean;
   readonly weight: number;
   readonly zone: string;

@@ -2,9 +2,11 @@
  * Opens connections to endpoints, in plaintext or with mutual TLS, and says in one word why one failed.
  * Knows no pool and no request.
  */
-import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net';
+import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { ALPN } from '#api/names.ts';
+import { ATTEMPT_DELAY_MS, type AddressOrder } from './address-order.ts';
 import { keepAlive } from './keep-alive.ts';
+import type { Origination } from './origination.ts';
 import type { MeshTls } from './tls.ts';
 
 /** Where to, and how. */
@@ -17,6 +19,10 @@ export interface Target {
   readonly identities: readonly string[];
   /** Silence after which TCP asks whether the peer is there; 0: never. */
   readonly keepAliveMs: number;
+  /** It has several addresses, of which any will do; null or absent: `address` only. Never with `mtls`. */
+  readonly order?: AddressOrder | null;
+  /** TLS with a host outside the mesh; null or absent: none. Never with `mtls`. */
+  readonly origination?: Origination | null;
 }
 
 export type ConnectFailure = 'connect-failure' | 'tls-failure';
@@ -56,14 +62,9 @@ export function openSocket(
   onData?: OnData,
 ): OpenedSocket | null {
   const onread = onData === undefined ? undefined : readInto(onData);
-  const opened = target.mtls ? openTls(target, tls, protocols, onread) : openPlain(target, onread);
+  const opened = target.mtls ? openTls(target, tls, protocols, onread) : openOutside(target, onread);
   opened?.socket.once('connect', () => keepAlive(opened.socket, target.keepAliveMs));
   return opened;
-}
-
-function openPlain({ address, port }: Target, onread: OnReadOpts | undefined): OpenedSocket {
-  const options: NetConnectOpts = { host: address, port, noDelay: true, allowHalfOpen: true };
-  return { socket: connect(onread === undefined ? options : { ...options, onread }), ready: 'connect' };
 }
 
 function openTls(
@@ -76,6 +77,21 @@ function openTls(
   return socket === null ? null : { socket, ready: 'secureConnect' };
 }
 
+/** Plaintext, or TLS with a host outside. */
+function openOutside({ address, port, order, origination }: Target, onread: OnReadOpts | undefined): OpenedSocket {
+  const options: TcpNetConnectOpts = {
+    // A name that is never asked for: `lookup` answers with the addresses.
+    ...(order ? { host: 'endpoint.invalid', lookup: order.lookup, ...RACE } : { host: address }),
+    port,
+    noDelay: true,
+    allowHalfOpen: true,
+    ...(onread !== undefined && { onread }),
+  };
+  const socket = origination ? origination.connect(options) : connect(options);
+  if (order) socket.once('connect', () => order.answered(socket.remoteAddress));
+  return { socket, ready: origination ? 'secureConnect' : 'connect' };
+}
+
 function readInto(onData: OnData): OnReadOpts {
   return {
     buffer: READ_BUFFER,
@@ -85,6 +101,9 @@ function readInto(onData: OnData): OnReadOpts {
     },
   };
 }
+
+/** RFC 8305 as Node does it: the next address when one has not answered in time. */
+const RACE = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ATTEMPT_DELAY_MS };
 
 const NETWORK_CODES = new Set([
   'ECONNREFUSED',
@@ -100,6 +119,9 @@ const NETWORK_CODES = new Set([
 /** Before the connection stood: was it the network, or the handshake? */
 export function classifyConnectError(error: NodeJS.ErrnoException): { kind: ConnectFailure; detail: string } {
   const code = error.code ?? 'unknown';
-  if (NETWORK_CODES.has(code)) return { kind: 'connect-failure', detail: code };
+  // Of several addresses none answered: each has its own error.
+  const all = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [];
+  if (NETWORK_CODES.has(code) || all.some((one) => NETWORK_CODES.has(one.code ?? '')))
+    return { kind: 'connect-failure', detail: code };
   return { kind: 'tls-failure', detail: code === 'ERR_TULLE_PEER_IDENTITY' ? error.message : code };
 }

@@ -12,6 +12,8 @@ import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
 import type { EndpointMeters, EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
 import { RetryBudget } from '../forwarding/retry-budget.ts';
 import { HTTP_PROTOCOLS, openSocket, type OnData, type OpenedSocket, type Target } from '../net/connect.ts';
+import { AddressOrder } from '../net/address-order.ts';
+import { Origination } from '../net/origination.ts';
 import type { MeshTls } from '../net/tls.ts';
 import type { H1ClientOptions } from '../upstream/h1-client.ts';
 import { H1Pool } from '../upstream/h1-pool.ts';
@@ -72,12 +74,16 @@ const APPLICATION_TUNING = { ...DEFAULT_H2_CLIENT_TUNING, keepAliveIntervalMs: 0
 
 /** Endpoints with the same key are the same place, reached the same way. */
 function endpointKey(endpoint: EndpointConfig): string {
-  return `${endpoint.address} ${endpoint.port} ${endpoint.mtls ? endpoint.identity : ''} ${endpoint.workload?.pod ?? ''}`;
+  return `${endpoint.address} ${endpoint.port} ${endpoint.mtls ? endpoint.identity : ''} ${endpoint.workload?.pod ?? ''} ${endpoint.otherAddresses?.join(' ') ?? ''}`;
 }
 
 /** What of a cluster decides how its endpoints are reached and told apart in metrics; with the same, they stay. */
 function reachOf(config: ClusterConfig): string {
   return JSON.stringify({ ...config, endpoints: null, limits: null, retryBudget: null, balancer: ewmaOf(config) });
+}
+
+function orderOf({ address, otherAddresses = [] }: EndpointConfig, clock: Clock): AddressOrder | null {
+  return otherAddresses.length === 0 ? null : new AddressOrder([address, ...otherAddresses], clock);
 }
 
 function ewmaOf({ balancer }: ClusterConfig): { readonly defaultRttMs: number; readonly decayMs: number } {
@@ -116,6 +122,10 @@ export class Cluster implements UpstreamCluster {
 
   get endpoints(): Iterable<Endpoint> {
     return this.#endpoints.values();
+  }
+
+  get isKnown(): boolean {
+    return this.#known !== null;
   }
 
   /** Against `config.limits`; both may be over it for a while after a change. */
@@ -230,6 +240,8 @@ export class Cluster implements UpstreamCluster {
       serverName: name.slice(0, name.lastIndexOf(':')),
       identities: config.identity === '' ? this.config.peerIdentities : [config.identity],
       keepAliveMs: env.keepAliveMs,
+      order: orderOf(config, env.clock),
+      origination: this.config.tls === undefined ? null : new Origination(this.config.tls, env.clock),
     };
     const pool = this.#createPool(target, isApplication);
     const { defaultRttMs, decayMs } = ewmaOf(this.config);

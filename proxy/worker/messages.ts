@@ -50,7 +50,16 @@ export interface WorkerSettings {
   readonly appAddress: string | null;
   /** Explicit mode: loopback ports that stand for one destination each (`host:port`). */
   readonly explicitListens: readonly (HostPort & { readonly name: string })[];
-  readonly unknownDestinations: 'passthrough' | 'refuse';
+  /** `mesh`: as the control plane says, and passed through until it has said something. */
+  readonly unknownDestinations: 'mesh' | 'passthrough' | 'refuse';
+  readonly dns: {
+    /** `address` or `address:port`; empty: those of the system. */
+    readonly servers: readonly string[];
+    /** Empty: none. */
+    readonly hostsFile: string;
+    readonly minTtlMs: number;
+    readonly maxTtlMs: number;
+  };
   /** A destination without use for this long is let go. */
   readonly destinationIdleMs: number;
   readonly limits: {

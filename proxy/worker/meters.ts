@@ -98,6 +98,12 @@ const FAMILIES = {
     ['outcome', 'route'],
   ],
   tcpBytes: ['tulle_tcp_bytes_total', 'Bytes of opaque connections.', ['direction', 'way']],
+  dnsAnswers: ['tulle_dns_answers_total', 'Answers to questions for the addresses of a name.', ['outcome']],
+  unknownDestinations: [
+    'tulle_unknown_destinations_total',
+    'Connections and proxied requests to places that the control plane does not know.',
+    ['outcome'],
+  ],
   tunnels: ['tulle_tunnels', 'Open WebSockets and other upgraded requests.', ['direction']],
 } as const satisfies Record<string, readonly [name: string, help: string, labels: readonly string[]]>;
 
@@ -121,6 +127,8 @@ export class Meters {
   readonly tcpConnectionsEnded: MetricFamily<Counter>;
   readonly tlsPassthrough: MetricFamily<Counter>;
   readonly tcpBytes: MetricFamily<Counter>;
+  readonly dnsAnswers: MetricFamily<Counter>;
+  readonly unknownDestinations: MetricFamily<Counter>;
   readonly tunnels: MetricFamily<Gauge>;
 
   constructor(registry: MetricRegistry) {
@@ -143,6 +151,8 @@ export class Meters {
     this.tcpConnectionsEnded = registry.counter(...FAMILIES.tcpConnectionsEnded);
     this.tlsPassthrough = registry.counter(...FAMILIES.tlsPassthrough);
     this.tcpBytes = registry.counter(...FAMILIES.tcpBytes);
+    this.dnsAnswers = registry.counter(...FAMILIES.dnsAnswers);
+    this.unknownDestinations = registry.counter(...FAMILIES.unknownDestinations);
     this.tunnels = registry.gauge(...FAMILIES.tunnels);
   }
 

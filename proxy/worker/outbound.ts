@@ -14,7 +14,9 @@ import { originalDestination } from '../net/original-dst.ts';
 import { resetSocket } from '../net/reset.ts';
 import type { HostPort } from './messages.ts';
 import type { StackParts } from './parts.ts';
+import { OutboundPolicy } from './outbound-policy.ts';
 import { Passthrough } from './passthrough.ts';
+import { whenResolved } from './resolved-clusters.ts';
 import { sniff, VERSION_TIMES } from './sniff.ts';
 import { chooseCluster, connectAddress, connectTcp } from './tcp/connect.ts';
 import { NO_ORIGIN, type TcpOrigin } from './tcp/connection.ts';
@@ -27,6 +29,8 @@ const SILENT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Of connections to places outside of the mesh; Envoy's default. */
 const OUTSIDE_IDLE_MS = 3_600_000;
+/** How long an opaque connection waits for the first answer to a name. */
+const RESOLVE_WAIT_MS = 3000;
 const MAX_NAMES = 1000;
 
 /** A destination as the application's proxy requests name it. */
@@ -47,6 +51,7 @@ export class Outbound {
   #ownPort = 0;
   readonly #passthrough: Passthrough;
   readonly #tls: TlsPassthrough;
+  readonly #policy: OutboundPolicy;
   readonly #names = new Map<string, NamedDestination | null>();
   /** When the last connection of the application ended. */
   #quietSinceMs: number;
@@ -55,6 +60,7 @@ export class Outbound {
     this.#parts = parts;
     this.#passthrough = new Passthrough(parts.clusterEnv);
     this.#tls = new TlsPassthrough(parts);
+    this.#policy = new OutboundPolicy(parts.settings.unknownDestinations, parts.runtime);
     this.#quietSinceMs = parts.clock.now();
   }
 
@@ -155,6 +161,16 @@ export class Outbound {
   #serveKnown(socket: Socket, name: string): void {
     const listener = this.#parts.runtime.listener(name);
     const network = listener?.chains[0]?.network ?? null;
+    const opaque = network?.kind === 'http' ? network.fallback : network;
+    const cluster = this.#parts.runtime.cluster(opaque?.clusters[0]?.cluster ?? '');
+    whenResolved(cluster, this.#parts.clock, RESOLVE_WAIT_MS, () => {
+      if (!socket.destroyed) this.#serveListener(socket, name);
+    });
+  }
+
+  #serveListener(socket: Socket, name: string): void {
+    const listener = this.#parts.runtime.listener(name);
+    const network = listener?.chains[0]?.network ?? null;
     if (listener === undefined || (network === null && listener.serverNames.length === 0)) resetSocket(socket);
     else if (network === null) this.#serveTls(socket, listener);
     else if (network.kind === 'http') {
@@ -246,8 +262,10 @@ export class Outbound {
 
   /** Not in the mesh: passed on untouched, or refused. HTTP clients are told why. */
   #serveUnknown(socket: Socket, state: 'unknown' | 'timeout', fallback: HostPort | null): void {
-    const { settings, tcp, tcpTelemetry } = this.#parts;
-    if (state === 'unknown' && settings.unknownDestinations === 'passthrough' && fallback !== null) {
+    const { tcp, tcpTelemetry, meters } = this.#parts;
+    const passes = state === 'unknown' && fallback !== null && !this.#policy.refusesUnknown;
+    meters.unknownDestinations.with(passes ? 'passed' : 'refused').inc();
+    if (passes) {
       const connection = tcpTelemetry.begin(socket, NO_ORIGIN);
       connectAddress(PASSTHROUGH_CLUSTER, fallback, CONNECT_TIMEOUT_MS, OUTSIDE_IDLE_MS, tcp, null).join(
         connection,
@@ -316,10 +334,12 @@ export class Outbound {
       return;
     }
     const { name, address, port } = named;
-    const { destinations, settings } = this.#parts;
+    const { destinations, meters } = this.#parts;
     const go = (state: 'ready' | 'unknown' | 'timeout'): void => {
+      const passes = state === 'unknown' && !this.#policy.refusesUnknown;
+      if (state !== 'ready') meters.unknownDestinations.with(passes ? 'passed' : 'refused').inc();
       if (state === 'ready') this.#begin(forwarding, name);
-      else if (state === 'timeout' || settings.unknownDestinations === 'refuse') this.#refuse(forwarding, state);
+      else if (!passes) this.#refuse(forwarding, state);
       else if (this.#isOwn({ address, port })) {
         forwarding.fail('loop', 'the request would come back to this sidecar');
       } else {

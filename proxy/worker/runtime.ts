@@ -5,7 +5,9 @@
 import type { ListenerConfig, RouteTableConfig } from '../config/snapshot.ts';
 import { linkRouteTable, type RouteTable } from '../routing/table.ts';
 import { Cluster, type ClusterEnv } from './cluster.ts';
+import type { NameResolver } from '../resolve/resolver.ts';
 import type { SnapshotChange } from './messages.ts';
+import { ResolvedClusters } from './resolved-clusters.ts';
 
 const EMPTY_TABLE: RouteTable = linkRouteTable({ name: '', virtualHosts: [] });
 
@@ -15,9 +17,11 @@ export class Runtime {
   readonly #tables = new Map<string, RouteTable>();
   readonly #inline = new WeakMap<RouteTableConfig, RouteTable>();
   readonly #clusters = new Map<string, Cluster>();
+  readonly #resolved: ResolvedClusters;
 
-  constructor(env: ClusterEnv) {
+  constructor(env: ClusterEnv, resolver: NameResolver) {
     this.#env = env;
+    this.#resolved = new ResolvedClusters(resolver);
   }
 
   get clusters(): ReadonlyMap<string, Cluster> {
@@ -50,6 +54,7 @@ export class Runtime {
         this.#clusters.delete(name);
       } else if (before === undefined) this.#clusters.set(name, new Cluster(config, this.#env));
       else if (before.config !== config) before.update(config);
+      this.#resolved.follow(name, this.#clusters.get(name) ?? null);
     }
     for (const [name, endpoints] of change.endpoints) {
       this.#clusters.get(name)?.setEndpoints(endpoints ?? { cluster: name, endpoints: [] });

@@ -28,6 +28,8 @@ import { prepareExchange, recordExchange, type ObserveEnv } from './observe.ts';
 import { Outbound } from './outbound.ts';
 import type { StackParts } from './parts.ts';
 import { TcpTelemetry } from './tcp/connection.ts';
+import { systemLookup } from '../resolve/lookup.ts';
+import { NameResolver } from '../resolve/resolver.ts';
 import { Runtime } from './runtime.ts';
 
 export interface WorkerEnv {
@@ -50,6 +52,7 @@ export class Worker {
   readonly #wheel: TimerWheel;
   readonly #meters: Meters;
   readonly #tls: MeshTls;
+  readonly #resolver: NameResolver;
   readonly #runtime: Runtime;
   readonly #destinations: Destinations;
   readonly #http: Record<Direction, HttpConnections>;
@@ -69,7 +72,8 @@ export class Worker {
     this.#meters = new Meters(env.registry);
     this.#tls = new MeshTls(settings.trustDomain);
     const clusterEnv = this.#clusterEnv();
-    this.#runtime = new Runtime(clusterEnv);
+    this.#resolver = this.#createResolver();
+    this.#runtime = new Runtime(clusterEnv, this.#resolver);
     this.#destinations = new Destinations(env.clock, settings.destinationIdleMs, WAIT_MS, env.post);
     const observe = this.#observeEnv();
     this.#http = { inbound: this.#connections('inbound', observe), outbound: this.#connections('outbound', observe) };
@@ -138,6 +142,7 @@ export class Worker {
     this.#http.inbound.destroy();
     this.#http.outbound.destroy();
     this.#runtime.close();
+    this.#resolver.close();
     this.#destinations.close();
   }
 
@@ -227,6 +232,18 @@ export class Worker {
       idleTimeoutMs: downstreamIdleMs,
       context,
       meters: this.#meters,
+    });
+  }
+
+  #createResolver(): NameResolver {
+    const { clock, random } = this.#env;
+    const { servers, hostsFile, ...bounds } = this.#settings.dns;
+    return new NameResolver({
+      clock,
+      random,
+      lookup: systemLookup({ clock, servers, hostsFile }),
+      bounds,
+      onAnswer: (kind) => this.#meters.dnsAnswers.with(kind).inc(),
     });
   }
 

@@ -26,7 +26,7 @@ const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
   'unknown-destination': {
     cause:
       'the control plane does not know this name or address and it cannot or may not be passed on, or it did not answer within 3 s',
-    cure: 'write name and port of the Service; look at `--unknown-destinations` and at `tulle_control_plane_connected`',
+    cure: 'write name and port of the Service; an ExternalService makes a host known; look at the MeshPolicy, `--unknown-destinations` and at `tulle_control_plane_connected`',
   },
   'unavailable-destination': {
     cause: 'every backend of the rule has weight 0 or does not exist',

@@ -13,6 +13,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'proxy/telemetry/': 11,
   'proxy/config/': 12,
   'proxy/net/': 13,
+  'proxy/resolve/': 13,
   'proxy/capture/': 13,
   'proxy/exchange/': 13,
   'proxy/routing/': 14,
@@ -65,6 +66,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   commander: ['proxy/main.ts', 'control-plane/main.ts', 'cli/'],
   undici: ['proxy/supervisor/', 'cli/'],
   koffi: ['proxy/net/original-dst.ts'],
+  'node:dns/promises': ['proxy/resolve/'],
+  'node:dns': [],
   'node:net': ['proxy/net/', 'control-plane/serve/', 'control-plane/admin/', 'cli/'],
   'node:tls': ['proxy/net/', 'control-plane/serve/', 'control-plane/admin/', 'cli/'],
   'node:http': ['proxy/supervisor/admin/', 'control-plane/admin/', 'control-plane/inject/', 'cli/'],
@@ -78,7 +81,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
 const PURE = new Set(['isIP', 'isIPv4', 'isIPv6', 'BlockList']);
 
 /** Builtins without a home of their own. */
-const OPEN_BUILTINS = /^node:(?!net$|tls$|http$|http2$|https$|child_process$|timers)/;
+const OPEN_BUILTINS = /^node:(?!net$|tls$|http$|http2$|https$|dns$|dns\/promises$|child_process$|timers)/;
 
 const GLOBAL_HOMES: Readonly<Record<string, readonly string[]>> = {
   'process.env': ['proxy/settings.ts', 'proxy/main.ts', 'control-plane/settings.ts', 'control-plane/main.ts', 'cli/'],

@@ -70,6 +70,22 @@ const CASES: readonly Case[] = [
     ask: everything('headless.shop.svc.cluster.local:5432'),
   },
   {
+    name: 'external-service',
+    world: 'external-service',
+    client: sidecar('shop'),
+    ask: [
+      [TYPE.listener, 'outbound'],
+      ...everything('api.payments.example:80'),
+      [TYPE.listener, '198.51.100.1:80'],
+      [TYPE.cluster, 'a.b.payments.example:50051'],
+      [TYPE.cluster, 'api.payments.example:8443'],
+      ...everything('db.example:5432'),
+      [TYPE.listener, '[2001:db8::7]:5432'],
+      ...everything('192.0.2.2:9100'),
+      [TYPE.cluster, 'payments.example:50051'],
+    ],
+  },
+  {
     name: 'consumer-route',
     world: 'consumer-route',
     client: sidecar('web'),

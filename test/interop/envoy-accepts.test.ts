@@ -90,6 +90,33 @@ spec:
   retries: { attempts: 3, retryOn: [connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status], statuses: [503], backoff: { base: 50ms, max: 1s } }
   loadBalancer: { policy: Random }
 ---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: outside, namespace: shop }
+spec:
+  hosts: [localhost, "*.wild.example"]
+  addresses: [10.97.0.1, 10.97.0.2]
+  ports:
+    - { number: 80, name: http, targetPort: ${port} }
+    - { number: 81, targetPort: 443, appProtocol: http, tls: { sni: front.example, minVersion: "1.3" } }
+    - { number: 82, appProtocol: grpc, tls: { mode: Insecure } }
+    - { number: 5432, name: postgres }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: fixed, namespace: shop }
+spec: { hosts: [fixed.example], resolution: Static, addresses: [127.0.0.1], ports: [{ number: 80, targetPort: ${port}, appProtocol: http }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: through, namespace: shop }
+spec: { resolution: PassThrough, addresses: [192.0.2.1, 192.0.2.2], ports: [{ number: 9100 }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: MeshPolicy
+metadata: { name: default }
+spec: { outbound: { unknownDestinations: Refuse } }
+---
 apiVersion: v1
 kind: Service
 metadata: { name: secure, namespace: shop }
@@ -195,7 +222,7 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     worldOf(manifests((app.address() as AddressInfo).port)),
     DEFAULT_COMPILE_OPTIONS,
   );
-  t.equal(conditions.size, 7);
+  t.equal(conditions.size, 11);
   const client: Client = { namespace: 'shop', workload: null, dialect: 'envoy' };
   const port = await freePort();
   const ads = new DeltaAdsServer({
@@ -228,6 +255,14 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     JSON.stringify({ path: '/works/a', host: 'echo.shop.svc.cluster.local:80', set: '100%', gone: '' }),
   ]);
   t.same((await get('/', 'plain:8000'))[0], 200, 'a Service without route, by its short name');
+  // Envoy spreads requests over both loopback addresses; only one of them has a server.
+  const outside = await Promise.all(Array.from({ length: 20 }, () => get('/out', 'localhost')));
+  t.ok(
+    outside.some(([status, body]) => status === 200 && /"host":"localhost:\d+"/.test(body)),
+    'a host outside, resolved by Envoy',
+  );
+  t.match(await get('/out', 'fixed.example'), [200, /"host":"fixed.example:\d+"/]);
+  t.match(await get('/out', 'unknown.example'), [502, 'the mesh does not know this destination']);
   t.same((await get('/worksnot', 'echo'))[0], 404, 'a prefix means whole segments');
   t.match(await get('/broken', 'echo.shop'), [500, /Service shop\/nobody does not exist/]);
   const rewritten = async (path: string): Promise<unknown> => {

@@ -225,7 +225,7 @@ t.test(
     const listeners = await controlPlane.request((r) => r.typeUrl === TYPE.listener);
     t.same(
       [listeners.node?.id ?? '', [...listeners.resourceNamesSubscribe].sort(), listeners.initialResourceVersions],
-      ['', [A, 'inbound'], { [A]: '1', inbound: '1' }],
+      ['', [A, 'inbound', 'outbound'], { [A]: '1', inbound: '1' }],
       'the node was said in the first request, about secrets',
     );
     t.equal(controlPlane.requests[0]?.typeUrl, TYPE.secret);

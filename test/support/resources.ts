@@ -10,7 +10,14 @@ import {
   Secret,
   UpstreamTlsContext,
 } from '#api/generated/envoy/extensions/transport_sockets/tls/v3/tls.ts';
-import { PeakEwma, RetryBudget, RetryOptions, ServiceRef, WorkloadRef } from '#api/generated/tulle/config/v1/config.ts';
+import {
+  OutboundPolicy,
+  PeakEwma,
+  RetryBudget,
+  RetryOptions,
+  ServiceRef,
+  WorkloadRef,
+} from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION, TYPE } from '#api/names.ts';
 
 const CODECS: Readonly<Record<string, { decode(bytes: Uint8Array): object }>> = {
@@ -26,6 +33,7 @@ const CODECS: Readonly<Record<string, { decode(bytes: Uint8Array): object }>> = 
   [EXTENSION.peakEwma]: PeakEwma,
   [EXTENSION.retryOptions]: RetryOptions,
   [EXTENSION.retryBudget]: RetryBudget,
+  [EXTENSION.outboundPolicy]: OutboundPolicy,
   [EXTENSION.serviceRef]: ServiceRef,
   [EXTENSION.workloadRef]: WorkloadRef,
 };

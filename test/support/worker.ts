@@ -201,6 +201,7 @@ export function settings(more: Partial<WorkerSettings> = {}): WorkerSettings {
     appAddress: '127.0.0.1',
     explicitListens: [],
     unknownDestinations: 'refuse',
+    dns: { servers: [], hostsFile: '', minTtlMs: 0, maxTtlMs: 300_000 },
     destinationIdleMs: 300_000,
     limits: {
       maxHeadBytes: 65_536,

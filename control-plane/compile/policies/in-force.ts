@@ -47,17 +47,24 @@ export function backendPolicy(settle: Settle): BackendPolicy {
   };
 }
 
+/** Connections go there, so that fields of a backend count; the others are routes. */
+export function isBackend(kind: PolicyTargetRef['kind']): boolean {
+  return kind === 'Service' || kind === 'ExternalService';
+}
+
 /** Given fields that change nothing: not built yet, or meant for another kind of target. Null when all do. */
 export function notInForce(
   spec: TrafficPolicySpec,
   kind: PolicyTargetRef['kind'],
 ): { readonly reason: string; readonly message: string } | null {
   const unsupported = spec.notInForce;
-  const misplaced =
-    kind === 'Service' ? [] : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map((field) => field.path);
+  const misplaced = isBackend(kind)
+    ? []
+    : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map((field) => field.path);
   const sentences = [];
   if (unsupported.length > 0) sentences.push(`not yet in force in this version: ${unsupported.join(', ')}`);
-  if (misplaced.length > 0) sentences.push(`in force only on a Service or one of its ports: ${misplaced.join(', ')}`);
+  if (misplaced.length > 0)
+    sentences.push(`in force only on a Service, an ExternalService or one of their ports: ${misplaced.join(', ')}`);
   if (sentences.length === 0) return null;
   return { reason: unsupported.length > 0 ? 'NotYetSupported' : 'WrongTarget', message: sentences.join('; ') };
 }

@@ -2,6 +2,7 @@
  * TrafficPolicies by what they attach to, and what their status says of each target.
  * Knows which targets exist; the fields themselves are settled elsewhere.
  */
+import type { ExternalService } from '../../kinds/external-service.ts';
 import type { GrpcRoute } from '../../kinds/grpc-route.ts';
 import type { HttpRoute } from '../../kinds/http-route.ts';
 import type { Service } from '../../kinds/service.ts';
@@ -9,12 +10,14 @@ import type { PolicyTargetRef, TrafficPolicy } from '../../kinds/traffic-policy.
 import type { World } from '../../sources/world.ts';
 import { byAge, condition, objectStatus, type Condition, type ObjectStatus } from '../conditions.ts';
 import { meshPorts } from '../services.ts';
-import { BACKEND_FIELDS, POLICY_FIELDS, notInForce } from './in-force.ts';
+import { BACKEND_FIELDS, POLICY_FIELDS, isBackend, notInForce } from './in-force.ts';
 import type { Level, Loss, Losses } from './settle.ts';
 
 export interface PolicyTable {
   /** Of a Service port: the port's own policies, then the Service's. */
   levelsOfPort(service: Service, portName: string): readonly Level[];
+  /** Of a port of an ExternalService, likewise. */
+  levelsOfExternal(service: ExternalService, portName: string): readonly Level[];
   /** Of a rule: its own policies, then the route's. */
   levelsOfRule(route: HttpRoute | GrpcRoute, ruleName: string): readonly Level[];
   /** One for each policy, once everything is settled. */
@@ -37,13 +40,14 @@ export function policyTable(world: World): PolicyTable {
       .map((target) => ({ target, policies: [...new Set(byTarget.get(target)?.map(({ policy }) => policy))] }));
   return {
     levelsOfPort: ({ meta }, portName) => levels('Service', meta.namespace, meta.name, portName),
+    levelsOfExternal: ({ meta }, portName) => levels('ExternalService', meta.namespace, meta.name, portName),
     levelsOfRule: ({ kind, meta }, ruleName) => levels(kind, meta.namespace, meta.name, ruleName),
     statuses: (losses) => [...world.trafficPolicies.values()].map((policy) => policyStatus(policy, world, losses)),
   };
 }
 
 function targetName(kind: PolicyTargetRef['kind'], namespace: string, name: string, section: string): string {
-  const part = section === '' ? '' : ` ${kind === 'Service' ? 'port' : 'rule'} ${section}`;
+  const part = section === '' ? '' : ` ${isBackend(kind) ? 'port' : 'rule'} ${section}`;
   return `${kind} ${namespace}/${name}${part}`;
 }
 
@@ -56,6 +60,11 @@ function missingTarget(ref: PolicyTargetRef, policy: TrafficPolicy, world: World
     if (service.spec.type === 'ExternalName')
       return `Service ${key} is of type ExternalName, which the mesh does not carry`;
     return missingSection(ref, `Service ${key}`, 'port', meshPorts(service));
+  }
+  if (ref.kind === 'ExternalService') {
+    const external = world.externalServices.get(key);
+    if (external === undefined) return `ExternalService ${key} does not exist`;
+    return missingSection(ref, `ExternalService ${key}`, 'port', external.spec.ports);
   }
   const route = (ref.kind === 'GRPCRoute' ? world.grpcRoutes : world.httpRoutes).get(key);
   if (route === undefined) return `${ref.kind} ${key} does not exist`;
@@ -115,6 +124,6 @@ function attachedConditions(policy: TrafficPolicy, ref: PolicyTargetRef, losses:
 function isEmptied(policy: TrafficPolicy, ref: PolicyTargetRef, lost: readonly Loss[]): boolean {
   const conflicts = lost.filter((loss) => loss.conflict);
   const given = POLICY_FIELDS.filter((field) => field.of(policy.spec) !== null);
-  const usable = ref.kind === 'Service' ? given : given.filter((field) => !BACKEND_FIELDS.includes(field));
+  const usable = isBackend(ref.kind) ? given : given.filter((field) => !BACKEND_FIELDS.includes(field));
   return usable.length > 0 && usable.every((field) => conflicts.some((loss) => loss.fields.has(field.path)));
 }

@@ -14,10 +14,12 @@ import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { ClusterConfig } from '../snapshot.ts';
 import { decodeBalancer } from './balancer.ts';
+import { decodeDns } from './dns.ts';
 import { durationMs } from './duration.ts';
 import { decodeAssignment } from './endpoints.ts';
 import { readAny, readMessage, shortType } from './message.ts';
 import { decodeRetryBudget, decodeServiceRef, saysMtls, type RetryBudgetConfig } from './metadata.ts';
+import { decodeOrigination } from './origination.ts';
 import { checkSource, decodeUpstream } from './tls.ts';
 import { at, refuse } from './unsupported.ts';
 
@@ -30,6 +32,8 @@ const DEFAULT_RETRY_BUDGET: RetryBudgetConfig = { percent: 20, minPerSecond: 10,
 const DISCOVERY: Readonly<Record<number, ClusterConfig['discovery']>> = {
   [Discovery.EDS]: 'eds',
   [Discovery.STATIC]: 'static',
+  [Discovery.STRICT_DNS]: 'dns',
+  [Discovery.LOGICAL_DNS]: 'dns',
   [Discovery.ORIGINAL_DST]: 'original-dst',
 };
 
@@ -42,13 +46,17 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
   const retryBudget = decodeRetryBudget(message.metadata, '', problems);
   const discovery = decodeDiscovery(message, problems);
   refuseUnsupported(message, problems);
+  const dns = discovery === 'dns' ? decodeDns(message, problems) : null;
+  const tls = decodeOrigination(message.transportSocket, 'transport_socket', problems);
   const cluster: ClusterConfig = {
     name: message.name,
     discovery,
     endpoints: discovery === 'static' ? decodeStatic(message, problems) : null,
     connectTimeoutMs: durationMs(message.connectTimeout, 'connect_timeout', problems, DEFAULT_CONNECT_TIMEOUT_MS, 1),
     balancer: decodeBalancer(message, '', problems),
-    peerIdentities: decodeTransport(message, problems),
+    peerIdentities: decodeMatches(message, problems),
+    ...(dns !== null && { dns }),
+    ...(tls !== null && { tls }),
     limits: decodeLimits(message.circuitBreakers, retryBudget !== null, problems),
     retryBudget: retryBudget ?? DEFAULT_RETRY_BUDGET,
     http2: speaksHttp2(message),
@@ -60,7 +68,8 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
 function decodeDiscovery(message: Cluster, problems: Problems): ClusterConfig['discovery'] {
   const type = message.clusterDiscoveryType?.value ?? Discovery.STATIC;
   const known = DISCOVERY[type];
-  if (known === undefined) refuse(problems, 'type', `value ${type}`, 'EDS, STATIC, ORIGINAL_DST');
+  if (known === undefined)
+    refuse(problems, 'type', `value ${type}`, 'EDS, STATIC, STRICT_DNS, LOGICAL_DNS, ORIGINAL_DST');
   if (known === 'eds') {
     checkSource(message.edsClusterConfig?.edsConfig, 'eds_cluster_config.eds_config', problems);
     const name = message.edsClusterConfig?.serviceName ?? '';
@@ -113,10 +122,7 @@ function speaksHttp2(message: Cluster): boolean {
 }
 
 /** SPIFFE IDs that mTLS endpoints may prove. Endpoints say by themselves which of the sockets is theirs. */
-function decodeTransport(message: Cluster, problems: Problems): readonly string[] {
-  if (decodeUpstream(message.transportSocket, 'transport_socket', problems).mtls) {
-    refuse(problems, 'transport_socket', 'TLS to every endpoint', 'transport_socket_matches with tulle: mtls');
-  }
+function decodeMatches(message: Cluster, problems: Problems): readonly string[] {
   return message.transportSocketMatches.flatMap((match, i) =>
     decodeSocketMatch(match, `transport_socket_matches[${i}]`, problems),
   );

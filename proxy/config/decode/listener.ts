@@ -10,7 +10,7 @@ import { err, ok, type Result } from '#base/result.ts';
 import type { FilterChainConfig, ListenerConfig } from '../snapshot.ts';
 import { decodeAddress } from './endpoints.ts';
 import { readMessage, shortType } from './message.ts';
-import { decodeServiceRef } from './metadata.ts';
+import { decodeOutbound, decodeServiceRef } from './metadata.ts';
 import { decodeNetwork } from './network.ts';
 import { decodeServerNames, type PassedChain } from './server-names.ts';
 import { decodeDownstream } from './tls.ts';
@@ -34,6 +34,7 @@ export function decodeListener(bytes: Uint8Array): Result<ListenerConfig, Proble
   const inbound = message.trafficDirection === TrafficDirection.INBOUND || message.name === INBOUND_LISTENER;
   const { address, port } =
     message.address === undefined ? { address: '', port: 0 } : decodeAddress(message.address, 'address', problems);
+  const outbound = decodeOutbound(message.metadata, '', problems);
   const listener: ListenerConfig = {
     name: message.name,
     direction: inbound ? 'inbound' : 'outbound',
@@ -41,6 +42,7 @@ export function decodeListener(bytes: Uint8Array): Result<ListenerConfig, Proble
     port,
     ...decodeChains(message, inbound, problems),
     service: decodeServiceRef(message.metadata, '', problems),
+    ...(outbound !== null && { outbound }),
   };
   return problems.isEmpty ? ok(listener) : err(problems);
 }

@@ -3,10 +3,16 @@
  * Entries under other keys belong to others and are skipped, as Envoy does; an unknown type under a key of ours is refused.
  */
 import type { Metadata } from '#api/generated/envoy/config/core/v3/core.ts';
-import { RetryBudget, RetryOptions, ServiceRef, WorkloadRef } from '#api/generated/tulle/config/v1/config.ts';
+import {
+  OutboundPolicy,
+  RetryBudget,
+  RetryOptions,
+  ServiceRef,
+  WorkloadRef,
+} from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION, METADATA, TLS_MODE_FIELD, TLS_MODE_MTLS, TRANSPORT_SOCKET_MATCH } from '#api/names.ts';
 import type { Problems } from '#base/problems.ts';
-import type { ClusterConfig, EndpointConfig, ServiceRef as ServiceRefConfig } from '../snapshot.ts';
+import type { ClusterConfig, EndpointConfig, OutboundConfig, ServiceRef as ServiceRefConfig } from '../snapshot.ts';
 import { durationMs } from './duration.ts';
 import { readMessage, shortType, type Codec } from './message.ts';
 import { at, refuse } from './unsupported.ts';
@@ -37,6 +43,16 @@ export function decodeServiceRef(
 ): ServiceRefConfig | null {
   const ref = entry(metadata, METADATA.service, EXTENSION.serviceRef, ServiceRef, path, problems);
   return ref === null ? null : { namespace: ref.namespace, name: ref.name, port: ref.port };
+}
+
+/** `tulle.outbound`: what holds for all outbound connections; null when nothing is said. */
+export function decodeOutbound(
+  metadata: Metadata | undefined,
+  path: string,
+  problems: Problems,
+): OutboundConfig | null {
+  const policy = entry(metadata, METADATA.outbound, EXTENSION.outboundPolicy, OutboundPolicy, path, problems);
+  return policy === null ? null : { refuseUnknown: policy.refuseUnknown, namedPorts: policy.namedPorts };
 }
 
 /** `tulle.retry`: what narrows a route's retry policy. */

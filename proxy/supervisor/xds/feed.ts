@@ -3,7 +3,7 @@
  * The one place that knows which decoder belongs to which type.
  */
 import type { DeltaDiscoveryResponse } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
-import { INBOUND_LISTENER, TRUST_SECRET, TYPE, type ResourceType } from '#api/names.ts';
+import { INBOUND_LISTENER, OUTBOUND_LISTENER, TRUST_SECRET, TYPE, type ResourceType } from '#api/names.ts';
 import { newChange, type ChangeDraft } from '../../config/change.ts';
 import { decodeCluster } from '../../config/decode/cluster.ts';
 import { decodeEndpoints } from '../../config/decode/endpoints.ts';
@@ -72,6 +72,7 @@ export class SnapshotFeed {
     });
     this.#secrets.want(TRUST_SECRET);
     this.#destinations.want(INBOUND_LISTENER, true);
+    this.#destinations.want(OUTBOUND_LISTENER, true);
   }
 
   /** Whether a stream to the control plane is open. */
@@ -95,10 +96,10 @@ export class SnapshotFeed {
     return new Map([...all, ['secret', this.#secrets.lastNack] as const].filter(([, problems]) => problems !== ''));
   }
 
-  /** The trust bundle is there, and the inbound side is in force or known not to exist. */
+  /** The trust bundle is there, and what holds for the inbound and the outbound side is in force or known not to exist. */
   get isComplete(): boolean {
-    const inbound = this.#destinations.state(INBOUND_LISTENER);
-    return this.#trust !== null && inbound !== undefined && inbound !== 'pending';
+    const states = [INBOUND_LISTENER, OUTBOUND_LISTENER].map((name) => this.#destinations.state(name));
+    return this.#trust !== null && states.every((state) => state !== undefined && state !== 'pending');
   }
 
   start(): void {

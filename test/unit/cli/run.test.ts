@@ -113,6 +113,43 @@ t.test('gives each Service port a loopback port that does not depend on the othe
   t.ok(many.every((p) => p.listenPort >= 20_000 && p.listenPort < 30_000));
 });
 
+const EXTERNALS = `
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: payments, namespace: shop }
+spec: { hosts: ["*.payments.example", api.payments.example], ports: [{ number: 443, name: https }, { number: 80 }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: cart, namespace: shop }
+spec: { hosts: [cart.example], ports: [{ number: 80 }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: printers, namespace: shop }
+spec: { resolution: PassThrough, addresses: ["2001:db8::1", 192.0.2.1], ports: [{ number: 9100 }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: wild, namespace: shop }
+spec: { hosts: ["*.wild.example"], ports: [{ number: 80 }] }
+`;
+
+t.test('gives ports of ExternalServices loopback ports too, to their first host or address', async (t) => {
+  const { services, externalServices } = worldOf(`${service('cart')}---${EXTERNALS}`);
+  const ports = servicePorts(services.values(), 'cluster.local', externalServices.values());
+  t.same(
+    ports.map((p) => [p.service, p.portName, p.destination]),
+    [
+      ['cart', 'http', 'cart.shop.svc.cluster.local:8080'],
+      ['payments', 'https', 'api.payments.example:443'],
+      ['payments', '', 'api.payments.example:80'],
+      ['printers', '', '192.0.2.1:9100'],
+    ],
+  );
+  t.equal(ports[0]?.listenPort, servicePorts(services.values(), 'cluster.local')[0]?.listenPort);
+});
+
 const r = (name: string, revision: string, ready: boolean) => ({ name, revision, ready });
 
 t.test('starts new replicas first and ends old ones only when others serve', async (t) => {

@@ -192,6 +192,7 @@ t.test('a name leads where the DNS of the namespace would', async (t) => {
     const destination = lookup(mesh, name, namespace);
     if (destination === null) return null;
     if (destination.kind === 'service') return `${destination.service.name}:${destination.port.port}`;
+    if (destination.kind === 'external') return `${destination.host}:${destination.port.port}`;
     return `${destination.workload.name} ${destination.address}:${destination.port} ${destination.protocol}`;
   };
   const same = ['reviews:80', 'reviews.shop:80', 'Reviews.shop.svc:80', 'reviews.shop.svc.cluster.local.:80'];

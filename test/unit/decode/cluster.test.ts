@@ -95,12 +95,14 @@ t.test('everything that is wrong with a cluster is told at once', async (t) => {
   });
   t.same(outcome(decodeCluster(cluster)), [
     'name: must not be empty',
-    'type: value 1 is not supported (supported: EDS, STATIC, ORIGINAL_DST)',
     'outlier_detection: outlier detection is not supported (leave it out)',
     'common_lb_config.healthy_panic_threshold: a panic threshold above 0 is not supported (supported: 0)',
+    'load_assignment: must name a host',
+    'transport_socket.typed_config.common_tls_context.alpn_protocols[0]: tulle is not supported (supported: h2, http/1.1)',
+    'transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs: a certificate of the mesh is not supported (supported: tls_certificates)',
+    'transport_socket.typed_config.common_tls_context: trust by SDS for every endpoint is not supported (supported: validation_context, or transport_socket_matches)',
     'connect_timeout: is out of bounds (from 1 to 2147483647 milliseconds)',
     'lb_policy: value 5 is not supported (supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM)',
-    'transport_socket: TLS to every endpoint is not supported (supported: transport_socket_matches with tulle: mtls)',
     'transport_socket_matches[0].match: this combination is not supported (supported: tulle: mtls with TLS, or an empty match with RawBuffer)',
     'circuit_breakers.thresholds: more than one set of thresholds is not supported (supported: one)',
     'circuit_breakers.thresholds[0]: max_retries or retry_budget alone is not supported (supported: cluster metadata tulle.retry_budget)',

@@ -123,7 +123,11 @@ t.test('who asks for everything gets it, who should not gets nothing', async (t)
   const { mesh } = compile(worldOf(YAML), DEFAULT_COMPILE_OPTIONS);
   t.same(
     [TYPE.listener, TYPE.cluster, TYPE.secret].map((type) => listNames(mesh, ENVOY, type)),
-    [['10.96.0.11:80', 'outbound', REVIEWS], ['details.shop.svc.cluster.local:80', 'passthrough', REVIEWS], ['ROOTCA']],
+    [
+      ['10.96.0.11:80', 'outbound', REVIEWS],
+      ['blackhole', 'details.shop.svc.cluster.local:80', 'passthrough', REVIEWS],
+      ['ROOTCA'],
+    ],
   );
   t.same(listNames(mesh, { ...ENVOY, dialect: 'sidecar' }, TYPE.cluster), []);
   const asked: (readonly [ResourceType, string])[] = [

@@ -114,6 +114,9 @@ function holds(rule: string, self: unknown): boolean {
     const script = rule
       .replaceAll(/\bhas\(([\w.]+)\)/g, '($1 !== undefined)')
       .replaceAll(/\.exists\((\w+), /g, '.some(($1) => ')
+      .replaceAll(/\.all\((\w+), /g, '.every(($1) => ')
+      .replaceAll(/\.filter\((\w+), /g, '.filter(($1) => ')
+      .replaceAll('.size()', '.length')
       .replaceAll(/\.exists_one\((\w+), /g, '.filter(($1) => ');
     run = compileFunction(`return (${script})${one ? '.length === 1' : ''}`, ['self', 'duration']);
     compiled.set(rule, run);
