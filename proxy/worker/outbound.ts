@@ -12,12 +12,14 @@ import type { ClientHello } from '../net/client-hello.ts';
 import { Listener } from '../net/listener.ts';
 import { originalDestination } from '../net/original-dst.ts';
 import { resetSocket } from '../net/reset.ts';
+import { parseNamed, ProxyNames } from './proxy-names.ts';
+import { serveByName, type ByNameEnv } from './by-name.ts';
 import type { HostPort } from './messages.ts';
 import type { StackParts } from './parts.ts';
 import { OutboundPolicy } from './outbound-policy.ts';
 import { Passthrough } from './passthrough.ts';
 import { whenResolved } from './resolved-clusters.ts';
-import { sniff, VERSION_TIMES } from './sniff.ts';
+import { sniff, VERSION_TIMES, type Protocol } from './sniff.ts';
 import { chooseCluster, connectAddress, connectTcp } from './tcp/connect.ts';
 import { NO_ORIGIN, type TcpOrigin } from './tcp/connection.ts';
 import type { TcpUpstream, TcpUpstreamEvents } from './tcp/upstream.ts';
@@ -31,10 +33,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const OUTSIDE_IDLE_MS = 3_600_000;
 /** How long an opaque connection waits for the first answer to a name. */
 const RESOLVE_WAIT_MS = 3000;
-const MAX_NAMES = 1000;
-
-/** A destination as the application's proxy requests name it. */
-type NamedDestination = HostPort & { readonly name: string };
 
 function peerOf(socket: Socket): DownstreamPeer {
   return {
@@ -52,7 +50,8 @@ export class Outbound {
   readonly #passthrough: Passthrough;
   readonly #tls: TlsPassthrough;
   readonly #policy: OutboundPolicy;
-  readonly #names = new Map<string, NamedDestination | null>();
+  readonly #byName: ByNameEnv;
+  readonly #names = new ProxyNames();
   /** When the last connection of the application ended. */
   #quietSinceMs: number;
 
@@ -61,6 +60,20 @@ export class Outbound {
     this.#passthrough = new Passthrough(parts.clusterEnv);
     this.#tls = new TlsPassthrough(parts);
     this.#policy = new OutboundPolicy(parts.settings.unknownDestinations, parts.runtime);
+    this.#byName = {
+      parts,
+      refusesUnknown: () => this.#policy.refusesUnknown,
+      connect: (destination, events) => this.#connectOutside(destination, events),
+      serveKnown: (socket, name) => this.#serveKnown(socket, name),
+      serveHttp: (socket, route) => {
+        parts.http.serve(socket, 1, peerOf(socket), route);
+        socket.resume();
+      },
+      begin: (forwarding, name) => this.#begin(forwarding, name),
+      beginUnknown: (forwarding, destination) => this.#beginUnknown(forwarding, destination, 'unknown'),
+      passed: (socket, { pass }) => pass(parts.tcpTelemetry.begin(socket, NO_ORIGIN)),
+      refuse: (socket, { what }) => this.#refuseSocket(socket, what, 'unknown'),
+    };
     this.#quietSinceMs = parts.clock.now();
   }
 
@@ -262,25 +275,38 @@ export class Outbound {
 
   /** Not in the mesh: passed on untouched, or refused. HTTP clients are told why. */
   #serveUnknown(socket: Socket, state: 'unknown' | 'timeout', fallback: HostPort | null): void {
-    const { tcp, tcpTelemetry, meters } = this.#parts;
+    if (state === 'unknown' && fallback !== null && this.#policy.asksForName(fallback.port)) {
+      serveByName(socket, fallback, this.#byName);
+      return;
+    }
+    const { tcpTelemetry, meters } = this.#parts;
     const passes = state === 'unknown' && fallback !== null && !this.#policy.refusesUnknown;
     meters.unknownDestinations.with(passes ? 'passed' : 'refused').inc();
     if (passes) {
-      const connection = tcpTelemetry.begin(socket, NO_ORIGIN);
-      connectAddress(PASSTHROUGH_CLUSTER, fallback, CONNECT_TIMEOUT_MS, OUTSIDE_IDLE_MS, tcp, null).join(
-        connection,
-        null,
-      );
+      this.#connectOutside(fallback, null).join(tcpTelemetry.begin(socket, NO_ORIGIN), null);
       return;
     }
     const times = { silentMs: SILENT_MS, undecidedMs: SILENT_MS };
-    sniff(socket, this.#parts.clock, times, ({ what }) => {
-      if (what !== 'http1') tcpTelemetry.begin(socket, NO_ORIGIN).refuse('unknown-destination');
-      else {
-        this.#parts.http.serve(socket, 1, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
-        socket.resume();
-      }
-    });
+    sniff(socket, this.#parts.clock, times, ({ what }) => this.#refuseSocket(socket, what, state));
+  }
+
+  #refuseSocket(socket: Socket, what: Protocol, state: 'unknown' | 'timeout'): void {
+    if (what !== 'http1') this.#parts.tcpTelemetry.begin(socket, NO_ORIGIN).refuse('unknown-destination');
+    else {
+      this.#parts.http.serve(socket, 1, peerOf(socket), (forwarding) => this.#refuse(forwarding, state));
+      socket.resume();
+    }
+  }
+
+  #connectOutside(destination: HostPort, events: TcpUpstreamEvents | null): TcpUpstream {
+    return connectAddress(
+      PASSTHROUGH_CLUSTER,
+      destination,
+      CONNECT_TIMEOUT_MS,
+      OUTSIDE_IDLE_MS,
+      this.#parts.tcp,
+      events,
+    );
   }
 
   #refuse(forwarding: Forwarding, state: 'unknown' | 'timeout'): void {
@@ -313,14 +339,16 @@ export class Outbound {
     forwarding.begin(runtime.table(network.routes), runtime.clusters);
   }
 
-  /** Remembered, for parsing a name costs more than finding it; bounded by starting anew. */
-  #proxyName(authority: string): NamedDestination | null {
-    const known = this.#names.get(authority);
-    if (known !== undefined) return known;
-    const named = nameOfAuthority(authority);
-    if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    this.#names.set(authority, named);
-    return named;
+  /** Passed on, or refused with a reason. */
+  #beginUnknown(forwarding: Forwarding, { address, port }: HostPort, state: 'unknown' | 'timeout'): void {
+    const passes = state === 'unknown' && !this.#policy.refusesUnknown;
+    this.#parts.meters.unknownDestinations.with(passes ? 'passed' : 'refused').inc();
+    if (!passes) this.#refuse(forwarding, state);
+    else if (this.#isOwn({ address, port })) forwarding.fail('loop', 'the request would come back to this sidecar');
+    else {
+      const target = this.#passthrough.target(address, port);
+      forwarding.begin(target.table, target.clusters);
+    }
   }
 
   #proxyRequest(forwarding: Forwarding, head: RequestHead): void {
@@ -328,39 +356,19 @@ export class Outbound {
       forwarding.fail('bad-request', 'TLS to a host outside is not ours to begin: ask it directly');
       return;
     }
-    const named = this.#proxyName(head.authority);
+    const named = this.#names.find(head.authority);
     if (named === null) {
       forwarding.fail('bad-request', 'the request names no host');
       return;
     }
     const { name, address, port } = named;
-    const { destinations, meters } = this.#parts;
+    const { destinations } = this.#parts;
     const go = (state: 'ready' | 'unknown' | 'timeout'): void => {
-      const passes = state === 'unknown' && !this.#policy.refusesUnknown;
-      if (state !== 'ready') meters.unknownDestinations.with(passes ? 'passed' : 'refused').inc();
       if (state === 'ready') this.#begin(forwarding, name);
-      else if (!passes) this.#refuse(forwarding, state);
-      else if (this.#isOwn({ address, port })) {
-        forwarding.fail('loop', 'the request would come back to this sidecar');
-      } else {
-        const target = this.#passthrough.target(address, port);
-        forwarding.begin(target.table, target.clusters);
-      }
+      else this.#beginUnknown(forwarding, { address, port }, state);
     };
     const state = destinations.use(name);
     if (state === 'pending') destinations.wait(name, { onDestination: go });
     else go(state);
   }
-}
-
-/** The destination that an authority names; HTTP's port when it names none. */
-function nameOfAuthority(authority: string): NamedDestination | null {
-  const parsed = parseDestination(authority) ?? parseDestination(`${authority}:80`);
-  if (parsed === null) return null;
-  return { name: addressName(parsed.host, parsed.port), address: parsed.host, port: parsed.port };
-}
-
-function parseNamed(name: string): HostPort | null {
-  const parsed = parseDestination(name);
-  return parsed === null ? null : { address: parsed.host, port: parsed.port };
 }

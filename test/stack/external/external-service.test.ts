@@ -4,8 +4,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { systemClock } from '#base/clock.ts';
 import type { WorkerSettings } from '../../../proxy/worker/messages.ts';
@@ -63,6 +65,13 @@ const port = (number: number, target: number, tls: string): string =>
   `{ number: ${number}, targetPort: ${target}, appProtocol: http, tls: ${tls} }`;
 
 const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port;
+
+const REFUSE = `
+apiVersion: tulle.dev/v1alpha1
+kind: MeshPolicy
+metadata: { name: default }
+spec: { outbound: { unknownDestinations: Refuse } }
+`;
 
 const indented = (text: string): string => JSON.stringify(text);
 
@@ -162,7 +171,6 @@ t.test('a client certificate is shown from files', async (t) => {
 t.test('opaque connections go there too, with TLS begun where it is said', async (t) => {
   const authority = testAuthority(systemClock);
   const { keyPem, chainPem } = authority.issueServer(['db.example'], [], 3_600_000);
-  const { createServer: createTlsServer } = await import('node:tls');
   // Both speak first, as databases do.
   const plain = createServer((socket) => void socket.on('error', () => undefined).write('plain hello\n')).listen(
     0,
@@ -221,7 +229,6 @@ t.test('addresses that are given are used without a DNS, and passed through wher
 
 t.test('a TrafficPolicy is in force on it', async (t) => {
   let failures = 2;
-  const { createServer: createHttpServer } = await import('node:http');
   const flaky = createHttpServer((_, res) => {
     res.statusCode = failures-- > 0 ? 503 : 200;
     res.end();
@@ -282,4 +289,61 @@ t.test('IPv6 that does not answer costs a moment, not the request', async (t) =>
   const begunMs = systemClock.now();
   t.match(await r.get('http://slow.example/'), { status: 200, text: /^v4 / });
   t.ok(systemClock.now() - begunMs < 1500, 'a server that never tells IPv6 addresses is not waited for');
+});
+
+t.test('what is captured by an unknown address is found by the name that it asks for', async (t) => {
+  const authority = testAuthority(systemClock);
+  const original = await outsideHttp('original', '127.0.0.1');
+  const meant = await outsideHttp('meant', '127.0.0.2');
+  const { keyPem, chainPem } = authority.issueServer(['tls.example'], [], 3_600_000);
+  const secure = createTlsServer({ key: keyPem, cert: chainPem }, (socket) => {
+    socket.on('error', () => undefined).write('meant\n');
+  }).listen(0, '127.0.0.2');
+  // Speaks first, and is no external service.
+  const first = createServer((socket) => void socket.on('error', () => undefined).write('first\n')).listen(
+    0,
+    '127.0.0.1',
+  );
+  await Promise.all([once(secure, 'listening'), once(first, 'listening')]);
+  t.teardown(() => {
+    for (const server of [original, meant, secure, first]) server.close();
+  });
+  const ports = [
+    `{ number: ${original.port}, targetPort: ${meant.port}, appProtocol: http }`,
+    `{ number: 8443, targetPort: ${portOf(secure)}, appProtocol: tls }`,
+    `{ number: ${portOf(first)} }`,
+  ];
+  const names = [original.port, 8443, portOf(first)].map((port) => `127.0.0.1:${port}`);
+  const record = { v4: ['127.0.0.2'], ttl: 60 };
+  const manifest = external('api', `{ hosts: [api.example, tls.example], ports: [${ports.join(', ')}] }`);
+  const r = await rig(
+    t,
+    manifest,
+    { 'api.example': record, 'tls.example': record },
+    {
+      explicitListens: names.map((name) => ({ name, address: '127.0.0.1', port: 0 })),
+    },
+  );
+  const port = (i: number): number => r.sidecar.port(names[i] ?? '');
+  t.match(await ask(port(0), '/', { host: 'api.example' }), { text: /^meant api\.example/ });
+  t.match(await ask(port(0), '/', { host: 'other.example' }), { text: /^original other\.example/ });
+  const wire = await openWire(port(0));
+  wire.write('GET / HTTP/1.1\r\nhost: api.example\r\n\r\n');
+  await wire.includes('meant');
+  wire.write('GET / HTTP/1.1\r\nhost: other.example\r\n\r\n');
+  t.match(
+    await wire.includes('original'),
+    /meant[\s\S]*original other\.example/,
+    'each request of a connection for itself',
+  );
+  wire.socket.destroy();
+  const hello = tlsConnect({ port: port(1), servername: 'tls.example', ca: authority.trustBundle });
+  t.equal(String((await once(hello, 'data'))[0]), 'meant\n');
+  hello.destroy();
+  const speaker = await openWire(port(2));
+  t.equal(await speaker.includes('\n'), 'first\n', 'who speaks first is not kept waiting');
+  speaker.socket.destroy();
+  r.mesh.write('policy.yaml', REFUSE);
+  while ((await ask(port(0), '/', { host: 'other.example' })).status !== 502) await r.sidecar.settled();
+  t.match(await ask(port(0), '/', { host: 'api.example' }), { text: /^meant api\.example/ });
 });
