@@ -52,7 +52,11 @@ const SWITCHED = 101;
 /** Name, help and labels of each family. */
 const FAMILIES = {
   requests: ['tulle_requests_total', 'Requests that are over.', REQUEST_LABELS],
-  durations: ['tulle_request_duration_seconds', 'From the request head to the end of the answer.', EDGE_LABELS],
+  durations: [
+    'tulle_request_duration_seconds',
+    'From the request head to the end of the answer; of a stream (10 s and more after its head) to its head.',
+    EDGE_LABELS,
+  ],
   requestBytes: ['tulle_request_bytes_total', 'Bytes of request bodies.', EDGE_LABELS],
   responseBytes: ['tulle_response_bytes_total', 'Bytes of response bodies.', EDGE_LABELS],
   retries: ['tulle_retries_total', 'Tries after the first.', EDGE_LABELS],

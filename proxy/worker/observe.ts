@@ -36,6 +36,9 @@ export function prepareExchange(exchange: Exchange, env: ObserveEnv): void {
   exchange.spanId = trace.spanId;
 }
 
+/** An answer whose body still runs so long after its head is a stream: its length says how long somebody listened, not how fast it came. */
+const STREAM_MS = 10_000;
+
 /** Counts an exchange that is over, and writes its line. */
 export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers: (reason: string) => Counter): void {
   const { failure, peer } = exchange;
@@ -44,7 +47,9 @@ export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers
   const own = peer.direction === 'inbound' ? null : (exchange.endpoint?.meters ?? exchange.cluster?.meters ?? null);
   const meters = own ?? env.metersOf(exchange);
   const grpcStatus = grpcStatusOf(exchange);
-  meters.request(exchange.status, grpcStatus, flag, durationMs, exchange.bytesReceived, exchange.bytesSent);
+  const isStream = exchange.headMs >= 0 && durationMs - exchange.headMs > STREAM_MS;
+  const latencyMs = isStream ? exchange.headMs : durationMs;
+  meters.request(exchange.status, grpcStatus, flag, latencyMs, exchange.bytesReceived, exchange.bytesSent);
   if (failure !== null && failure.kind !== 'downstream-reset') localAnswers(failure.kind).inc();
   if (env.writeAccess !== null) env.writeAccess(accessLine(exchange, grpcStatus, flag, durationMs, env.clock.wall()));
 }
