@@ -14,7 +14,7 @@ import { originalDestination } from '../net/original-dst.ts';
 import { resetSocket } from '../net/reset.ts';
 import type { Acceptor } from '../net/tls.ts';
 import type { StackParts } from './parts.ts';
-import { sniff } from './sniff.ts';
+import { declaredTimes, sniff } from './sniff.ts';
 import { chooseCluster, connectAddress, connectTcp } from './tcp/connect.ts';
 import { NO_ORIGIN } from './tcp/connection.ts';
 import type { TcpUpstream, TcpUpstreamEvents } from './tcp/upstream.ts';
@@ -25,8 +25,6 @@ import { detectProtocol, type Detected } from './undeclared.ts';
  * comes with its first packet, has begun it. One that is later yet fails its handshake and tries again.
  */
 const HOLD_MS = 100;
-/** On a port that is declared as HTTP, until first bytes that could still become a handshake are taken for plaintext. */
-const DETECT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
 /** Where no listener says it, silence ends no connection to the application: the client's side has its own limit. */
 const NO_IDLE = 0;
@@ -45,6 +43,8 @@ export class Inbound {
   /** By port: one for each address of the pod. */
   readonly #listeners = new Map<number, Listener[]>();
   #ports = new Map<number, PortChains>();
+  /** Clients of ports for requests that have not said a word yet. */
+  readonly #quiet = new Set<Socket>();
 
   constructor(parts: StackParts) {
     this.#parts = parts;
@@ -87,8 +87,9 @@ export class Inbound {
     return [...this.#ports.keys()].filter((port) => port !== 0);
   }
 
-  /** Resolves when every connection that is open now is gone. */
+  /** Resolves when every connection that is open now is gone. Those that have not asked for anything go at once. */
   async stopAccepting(): Promise<void> {
+    for (const socket of this.#quiet) socket.destroy();
     await Promise.all([...this.#listeners.values()].flat().map((listener) => listener.stopAccepting()));
   }
 
@@ -150,8 +151,13 @@ export class Inbound {
     }
     const { network } = chains.raw;
     if (network.kind === 'http' && network.fallback === null) {
-      sniff(socket, this.#parts.clock, { silentMs: DETECT_MS, undecidedMs: DETECT_MS }, ({ what }) => {
-        if (what === 'tls' && chains.acceptor !== null) chains.acceptor.accept(socket);
+      const { clock, settings } = this.#parts;
+      this.#quiet.add(socket);
+      socket.once('close', () => this.#quiet.delete(socket));
+      sniff(socket, clock, declaredTimes(settings.downstreamIdleMs), ({ what }) => {
+        this.#quiet.delete(socket);
+        if (what === 'silent') socket.destroy();
+        else if (what === 'tls' && chains.acceptor !== null) chains.acceptor.accept(socket);
         else this.#serveHttp(socket, what === 'http2' ? 2 : 1, port, '', network);
       });
     } else this.#detectPlaintext(socket, port, network, chains.acceptor);

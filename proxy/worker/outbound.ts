@@ -19,7 +19,7 @@ import type { StackParts } from './parts.ts';
 import { OutboundPolicy } from './outbound-policy.ts';
 import { Passthrough } from './passthrough.ts';
 import { whenResolved } from './resolved-clusters.ts';
-import { sniff, VERSION_TIMES, type Protocol } from './sniff.ts';
+import { declaredTimes, sniff, type Protocol } from './sniff.ts';
 import { chooseCluster, connectAddress, connectTcp } from './tcp/connect.ts';
 import { NO_ORIGIN, type TcpOrigin } from './tcp/connection.ts';
 import type { TcpUpstream, TcpUpstreamEvents } from './tcp/upstream.ts';
@@ -195,17 +195,21 @@ export class Outbound {
 
   /** Declared as HTTP; the first bytes say which version. What is neither gets the answer of HTTP/1.1: 400. */
   #serveDeclared(socket: Socket, name: string, listener: ListenerConfig): void {
-    sniff(socket, this.#parts.clock, VERSION_TIMES, ({ what, hello, early }) => {
-      if (what === 'tls' && listener.serverNames.length > 0) this.#routeTls(socket, listener, hello, early);
+    const { clock, settings } = this.#parts;
+    sniff(socket, clock, declaredTimes(settings.downstreamIdleMs), ({ what, hello, early }) => {
+      if (what === 'silent') socket.destroy();
+      else if (what === 'tls' && listener.serverNames.length > 0) this.#routeTls(socket, listener, hello, early);
       else this.#serveHttp(socket, what === 'http2' ? 2 : 1, name);
     });
   }
 
   /** Nothing but TLS has a way there: its handshake says which, however long it takes. */
   #serveTls(socket: Socket, listener: ListenerConfig): void {
-    sniff(socket, this.#parts.clock, VERSION_TIMES, ({ hello, early }) =>
-      this.#routeTls(socket, listener, hello, early),
-    );
+    const { clock, settings } = this.#parts;
+    sniff(socket, clock, declaredTimes(settings.downstreamIdleMs), ({ what, hello, early }) => {
+      if (what === 'silent') socket.destroy();
+      else this.#routeTls(socket, listener, hello, early);
+    });
   }
 
   #routeTls(socket: Socket, listener: ListenerConfig, hello: ClientHello | null, early: Buffer | null): void {

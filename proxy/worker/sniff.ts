@@ -25,8 +25,16 @@ export interface SniffTimes {
   readonly undecidedMs: number;
 }
 
-/** On a port that is declared as HTTP only the version is asked for: a client that says nothing yet is waited for. */
-export const VERSION_TIMES: SniffTimes = { silentMs: null, undecidedMs: 10_000 };
+/** From first bytes to a whole preface or handshake, on a port that is declared. */
+const DECLARED_MS = 10_000;
+
+/**
+ * On a declared port only the version or the name is asked for. A client that says nothing is waited for as long as a connection may be idle
+ * at all: no timer takes it for something that it is not.
+ */
+export function declaredTimes(idleMs: number): SniffTimes {
+  return { silentMs: idleMs, undecidedMs: DECLARED_MS };
+}
 
 /** Under way; does nothing any more once it has settled, or the client has gone. */
 export class Sniffing {

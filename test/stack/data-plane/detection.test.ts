@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { inboundCluster } from '#api/names.ts';
 import { renderPrometheus } from '../../../proxy/telemetry/prometheus.ts';
 import { TestAuthority } from '../../support/identities.ts';
-import { answering, okResponse, openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
+import { answering, okResponse, openWire, rawUpstream, Wire, type RawUpstream } from '../../support/raw-http.ts';
 import {
   change,
   cluster,
@@ -88,6 +88,38 @@ t.test('a prompt HTTP client costs no connection in vain; a slow one is still se
   t.same(detections(worker), { http1: 2 });
   const [, begun] = server.connections;
   t.equal(await begun?.closed(), '', 'and given up');
+});
+
+t.test('no timer decides on a declared port: silence is waited out, and ends as idleness does', async (t) => {
+  const server = await upstream(
+    t,
+    answering(() => okResponse('hi')),
+  );
+  const port = inboundCluster(server.port);
+  const worker = await startWorker({ outbound: null, podAddresses: [POD_ADDRESS], downstreamIdleMs: 2 * LONG_MS });
+  t.teardown(() => worker.close());
+  worker.apply(
+    change({
+      clusters: new Map([[port, cluster(port, [endpoint(server.port)], { discovery: 'static' })]]),
+      listeners: new Map([['inbound', inboundListener(server.port, 'PERMISSIVE')]]),
+    }),
+  );
+  await worker.port('inbound');
+  const open = async (): Promise<Wire> => new Wire(connect(server.port, POD_ADDRESS));
+  const slow = await open();
+  const silent = await open();
+  await wait(LONG_MS);
+  slow.write(GET);
+  await slow.includes('hi');
+  t.equal(await silent.closed(), '', 'closed without a word');
+  t.notOk(silent.hadError);
+  t.same(detections(worker), {}, 'nothing was to be detected');
+  const quiet = await open();
+  await once(quiet.socket, 'connect');
+  worker.worker.receive({ kind: 'drain', direction: 'inbound', deadlineMs: 60_000 });
+  t.equal(await quiet.closed(), '', 'nobody waits for it at the end');
+  slow.socket.destroy();
+  await worker.message((message) => message.kind === 'drained');
 });
 
 t.test('a server that ends at once is heard, one that is not there is a reset', async (t) => {
