@@ -1,6 +1,7 @@
 /**
  * TCP keep-alive: a peer that went away without a word (a dead host, a lost route) is found although nobody has anything to say.
  * Knows no protocol. Bytes that are on their way are the kernel's business: it gives up on them by itself (Linux: `tcp_retries2`).
+ * TCP_USER_TIMEOUT would be sooner, and would cut off whoever reads slowly on purpose: it counts a closed window like a dead host.
  */
 import type { Socket } from 'node:net';
 

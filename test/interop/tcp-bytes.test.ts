@@ -35,6 +35,13 @@ const TLS_ROUTE = {
   },
 };
 
+const IDLE_POLICY = {
+  apiVersion: 'tulle.dev/v1alpha1',
+  kind: 'TrafficPolicy',
+  metadata: { name: 'short', namespace: 'test' },
+  spec: { targetRefs: [{ group: '', kind: 'Service', name: 'short' }], timeouts: { idle: '600ms' } },
+};
+
 function startServers(): Promise<TcpMesh> {
   const workloads = [
     {
@@ -47,12 +54,13 @@ function startServers(): Promise<TcpMesh> {
         undeclared: { port: 7003 },
         secure: { port: 7004 },
         'secure-declared': { port: 7005, appProtocol: 'https' },
+        short: { port: 7007, targetPort: 7001, appProtocol: 'tcp' },
         named: { port: 7006, targetPort: 7005, appProtocol: 'https' },
       },
       readinessProbe: { tcpSocket: { port: 7005 } },
     },
   ];
-  return startTcpMesh(workloads, [TLS_ROUTE]);
+  return startTcpMesh(workloads, [TLS_ROUTE, IDLE_POLICY]);
 }
 
 /** Everything until the end of the other side. */
@@ -116,6 +124,22 @@ t.test('opaque bytes through two sidecars', async (t) => {
       (await metric(metricsAddress, 'tulle_protocol_detections_total', 'port="7003"', 'protocol="server-first"')) > 0,
     );
     t.equal(await metric(metricsAddress, 'tulle_protocol_detections_total', 'port="7002"'), 0);
+  });
+
+  await t.test('a policy ends the silence of its Service, and of no other', async (t) => {
+    const [other, socket] = [mesh.open('echo'), mesh.open('short')];
+    for (const opened of [other, socket]) opened.write('once');
+    await Promise.all([once(other, 'data'), once(socket, 'data')]);
+    const startMs = performance.now();
+    const [error] = await once(socket, 'error');
+    t.equal((error as NodeJS.ErrnoException).code, 'ECONNRESET');
+    const tookMs = performance.now() - startMs;
+    t.ok(tookMs > 500 && tookMs < 5000, `${Math.round(tookMs)} ms`);
+    t.notOk(other.destroyed);
+    other.destroy();
+    await until('it is counted with its reason', async () => {
+      return (await metric(metricsAddress, 'tulle_tcp_connections_total', 'reason="idle-timeout"')) === 1;
+    });
   });
 
   await t.test('connections are spread over the replicas', async (t) => {

@@ -6,7 +6,16 @@ import type { Test } from 'tap';
 import { inboundCluster } from '#api/names.ts';
 import type { TestAuthority } from './identities.ts';
 import { openWire, rawUpstream, type RawUpstream, type Wire } from './raw-http.ts';
-import { change, cluster, destination, endpoint, inboundListener, startWorker, type TestWorker } from './worker.ts';
+import {
+  change,
+  cluster,
+  destination,
+  endpoint,
+  inboundListener,
+  opaqueDestination,
+  startWorker,
+  type TestWorker,
+} from './worker.ts';
 
 export interface WorkerMesh {
   readonly app: RawUpstream;
@@ -20,6 +29,8 @@ export interface WorkerMeshOptions {
   /** Loopback address of the inbound side; files that run at the same time take different ones. */
   readonly podAddress: string;
   readonly mode: 'PERMISSIVE' | 'STRICT';
+  /** The port is declared as opaque: bytes, not requests. */
+  readonly opaque?: boolean;
   /** Service account that the client's side expects; the inbound side is `echo`. */
   readonly expected?: string;
 }
@@ -27,7 +38,7 @@ export interface WorkerMeshOptions {
 /** Everything is closed with the test. */
 export async function workerMesh(
   t: Test,
-  { authority, podAddress, mode, expected = 'echo' }: WorkerMeshOptions,
+  { authority, podAddress, mode, opaque = false, expected = 'echo' }: WorkerMeshOptions,
   onConnection: (wire: Wire) => void,
 ): Promise<WorkerMesh> {
   const app = await rawUpstream(onConnection);
@@ -42,14 +53,15 @@ export async function workerMesh(
     change({
       trust: authority.trust,
       clusters: new Map([[name, cluster(name, [endpoint(app.port)], { discovery: 'static' })]]),
-      listeners: new Map([['inbound', inboundListener(app.port, mode)]]),
+      listeners: new Map([['inbound', inboundListener(app.port, mode, opaque)]]),
     }),
   );
   await server.port('inbound');
   const meshed = endpoint(app.port, { address: podAddress, mtls: true, identity: authority.spiffeId(expected) });
+  const echo = cluster('echo:80', [meshed]);
   const client = await startWorker(
     { explicitListens: [{ name: 'echo:80', address: '127.0.0.1', port: 0 }] },
-    new Map([['echo:80', destination('echo:80', cluster('echo:80', [meshed]))]]),
+    new Map([['echo:80', opaque ? opaqueDestination('echo:80', echo) : destination('echo:80', echo)]]),
   );
   client.worker.receive({ kind: 'identity', identity: authority.identity('client') });
   client.apply(change({ trust: authority.trust }));

@@ -138,14 +138,10 @@ export function tcpListener(name: string, more: Partial<TcpNetworkConfig> = {}):
 }
 
 /** The `inbound` listener for one port of the application. */
-export function inboundListener(port: number, mode: 'PERMISSIVE' | 'STRICT'): ListenerConfig {
+export function inboundListener(port: number, mode: 'PERMISSIVE' | 'STRICT', opaque = false): ListenerConfig {
   const name = inboundCluster(port);
-  const network = {
-    kind: 'http',
-    statPrefix: name,
-    routes: table(name, [route(name, { retry: null })]),
-    fallback: null,
-  } as const;
+  const routes = table(name, [route(name, { retry: null })]);
+  const network = opaque ? tcpNetwork(name) : ({ kind: 'http', statPrefix: name, routes, fallback: null } as const);
   const tls: FilterChainConfig = { name: `${name}-tls`, destinationPort: port, transport: 'tls', mtls: true, network };
   const raw: FilterChainConfig = {
     name: `${name}-raw`,
@@ -188,6 +184,21 @@ export function destination(
     clusters: new Map([[clusterConfig.name, clusterConfig]]),
     routes: new Map([[name, table(name, routes ?? [route(clusterConfig.name)])]]),
     listeners: new Map([[name, httpListener(name)]]),
+    destinations: new Map([[name, 'ready' as const]]),
+  });
+}
+
+/** Listener and cluster of one destination of opaque bytes, and that it is ready. */
+export function opaqueDestination(
+  name: string,
+  clusterConfig: ClusterConfig,
+  more: Partial<TcpNetworkConfig> = {},
+): SnapshotChange {
+  return change({
+    clusters: new Map([[clusterConfig.name, clusterConfig]]),
+    listeners: new Map([
+      [name, tcpListener(name, { clusters: [{ cluster: clusterConfig.name, weight: 1 }], ...more })],
+    ]),
     destinations: new Map([[name, 'ready' as const]]),
   });
 }
