@@ -80,7 +80,7 @@ const OPTIONS: readonly Option[] = [
   option('dns-max-ttl', 'DURATION', '5m', duration(1000, 24 * HOUR), 'a name is asked for at least so often'),
   option('destination-idle', 'DURATION', '5m', duration(1000, 24 * HOUR), 'unused destinations are let go after it'),
   option('max-destinations', 'COUNT', '5000', integer(1, 100_000), 'destinations followed at most'),
-  option('access-log', 'WHAT', 'off', oneOf('off', 'json'), 'one line a request'),
+  option('access-log', 'WHAT', 'off', oneOf('off', 'json'), 'one line a request, and a connection of opaque bytes'),
   option('access-log-path', 'PATH', '', anyText, 'file of the access log; default: standard output'),
   option('log-level', 'LEVEL', 'info', oneOf(...LOG_LEVELS), 'least level that is written'),
   option('log-format', 'FORMAT', 'text', oneOf('text', 'json'), 'form of log lines'),

@@ -19,7 +19,7 @@ import type { AttachedRoutes } from './routes.ts';
 type AnyRoute = TlsRoute | TcpRoute;
 
 export interface AttachedStreams {
-  /** By `portKey`-like `namespace/name port`. */
+  /** By no order. */
   routesOf(service: Service, port: ServicePortSpec): readonly StreamRoute[];
   readonly statuses: readonly ObjectStatus[];
 }

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { request } from 'undici';
 import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
@@ -16,6 +16,7 @@ import type { Client } from '../../control-plane/generate/client.ts';
 import { socketAddress } from '../../control-plane/generate/messages.ts';
 import { generateResource, listNames } from '../../control-plane/generate/resources.ts';
 import { DeltaAdsServer, type Served } from '../support/delta-ads-server.ts';
+import { envoyFlags, freePort } from '../support/envoy-bootstrap.ts';
 import { worldOf } from '../support/manifests.ts';
 import { findTool } from '../support/tools.ts';
 
@@ -158,46 +159,6 @@ status: { phase: Running, podIP: 127.0.0.1, conditions: [{ type: Ready, status: 
 `;
 }
 
-function bootstrap(xdsPort: number): string {
-  const endpoint = { address: { socket_address: { address: '127.0.0.1', port_value: xdsPort } } };
-  const http2 = {
-    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-    explicit_http_config: { http2_protocol_options: {} },
-  };
-  const ads = { ads: {}, resource_api_version: 'V3' };
-  return JSON.stringify({
-    node: { id: 'envoy', cluster: 'test' },
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'DELTA_GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-      },
-      lds_config: ads,
-      cds_config: ads,
-    },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds',
-          type: 'STATIC',
-          typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': http2 },
-          load_assignment: { cluster_name: 'xds', endpoints: [{ lb_endpoints: [{ endpoint }] }] },
-        },
-      ],
-    },
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** The listener `outbound` at another port than 15001, so that the test can run anywhere. */
 function atPort(served: Served, port: number): Served {
   const listener = Listener.decode(served.message);
@@ -235,7 +196,7 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
   const xdsPort = await ads.listen();
   t.teardown(() => ads.close());
 
-  const args = ['--config-yaml', bootstrap(xdsPort), '--use-dynamic-base-id', '--concurrency', '1', '-l', 'warning'];
+  const args = envoyFlags(xdsPort);
   const child = spawn(envoy ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   t.teardown(() => child.kill('SIGKILL'));
   let log = '';
