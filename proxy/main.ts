@@ -1,8 +1,10 @@
 /**
- * The sidecar: settings -> supervisor + worker -> ready; SIGTERM -> drain -> end. Everything in one thread (design D8, concurrency 1).
+ * The sidecar: settings -> supervisor + worker -> ready; SIGTERM -> drain -> end. With one worker everything is in one thread; with more,
+ * each is a thread that runs this file, and the main thread carries no traffic.
  * Exit codes: 0 drained, 1 broken, 64 wrong settings (sysexits EX_USAGE).
  */
 import { readFile as readFileAsync } from 'node:fs/promises';
+import { isMainThread } from 'node:worker_threads';
 import { systemClock } from '#base/clock.ts';
 import { createLogger, type Logger } from '#base/log.ts';
 import { formatProblems } from '#base/problems.ts';
@@ -10,8 +12,12 @@ import { systemRandom } from '#base/random.ts';
 import { runCapture } from './capture/main.ts';
 import { readSettings, settingsHelp, type Settings } from './settings.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
+import { Fleet } from './supervisor/workers/fleet.ts';
+import type { WorkerHost } from './supervisor/workers/host.ts';
+import { JoinedMetrics } from './telemetry/joined.ts';
 import { MetricRegistry } from './telemetry/metrics.ts';
-import { Worker } from './worker/worker.ts';
+import { runThread } from './worker/thread.ts';
+import { Worker, type WorkerEnv } from './worker/worker.ts';
 
 const EXIT_USAGE = 64;
 
@@ -46,23 +52,26 @@ async function runSidecar(argv: readonly string[]): Promise<number> {
 
 async function run(settings: Settings, log: Logger): Promise<number> {
   const registry = new MetricRegistry();
+  const metrics = settings.concurrency === 1 ? registry : new JoinedMetrics(registry);
   const env = { clock: systemClock, random: systemRandom, log, registry };
   const end = Promise.withResolvers<void>();
-  const worker = new Worker(settings.worker, { ...env, post: (message) => supervisor.receive(message) });
-  const supervisor = new Supervisor(
+  const supervisor: Supervisor = new Supervisor(
     { ...settings, ...settings.worker },
     {
       ...env,
+      metrics,
       readFile,
-      post: (message) => worker.receive(message),
-      describeWorker: () => worker.describe(),
+      post: (message) => host.post(message),
+      describeWorker: () => host.describe(),
       onDrain: end.resolve,
     },
   );
+  const host =
+    metrics instanceof JoinedMetrics ? fleet(settings, env, metrics, supervisor) : local(settings, env, supervisor);
   awaitSignals(end.resolve);
   try {
     await supervisor.start();
-    const problems = await worker.open();
+    const problems = await host.open();
     if (problems.length > 0) throw new Error(problems.join('; '));
     supervisor.listening();
     await end.promise;
@@ -72,9 +81,43 @@ async function run(settings: Settings, log: Logger): Promise<number> {
     log.error('cannot run', { reason: error instanceof Error ? error.message : String(error) });
     return 1;
   } finally {
-    await worker.close();
+    await host.close();
     await supervisor.close();
   }
+}
+
+type HostEnv = Omit<WorkerEnv, 'memory' | 'post'>;
+
+/** One worker, in this thread: the smallest sidecar. */
+function local({ worker: settings }: Settings, env: HostEnv, supervisor: Supervisor): WorkerHost {
+  const worker = new Worker(settings, { ...env, memory: null, post: (message) => supervisor.receive(message) });
+  return {
+    open: () => worker.open(),
+    post: (message) => worker.receive(message),
+    describe: () => Promise.resolve(worker.describe()),
+    close: () => worker.close(),
+  };
+}
+
+/** A thread for each worker, which runs this same program. */
+function fleet(
+  { concurrency, worker, logLevel, logFormat }: Settings,
+  env: HostEnv,
+  metrics: JoinedMetrics,
+  supervisor: Supervisor,
+): WorkerHost {
+  return new Fleet({
+    ...env,
+    count: concurrency,
+    script: process.argv[1] ?? '',
+    settings: worker,
+    logLevel,
+    logFormat,
+    metrics,
+    receive: (message) => supervisor.receive(message),
+    catchUp: () => supervisor.catchUp(),
+    stateOf: (destination) => supervisor.stateOf(destination),
+  });
 }
 
 /** The first signal asks for the end, the second does not wait for it. */
@@ -94,4 +137,5 @@ function main([first, ...rest]: readonly string[]): Promise<number> {
   return runSidecar(first === undefined ? [] : [first, ...rest]);
 }
 
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+if (isMainThread) void main(process.argv.slice(2)).then((code) => process.exit(code));
+else runThread();

@@ -2,6 +2,7 @@
  * The forms that settings of the sidecar take: each reads one text, or says in a sentence what it must be. Knows no particular setting.
  */
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { DURATION_ADVICE, parseDuration } from '#base/duration.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { HostPort } from './worker/messages.ts';
@@ -81,8 +82,14 @@ export const kubernetesName: Parse = (value) =>
     ? ok(value)
     : err('must be a Kubernetes name: lower-case letters, digits, dashes and dots');
 
-export const concurrency: Parse = (value) =>
-  value === '1' ? ok(1) : err('must be 1: more threads than one are not in force yet');
+/** More threads than this only wait for each other. */
+const MAX_CONCURRENCY = 64;
+
+export const concurrency: Parse = (value) => {
+  if (value === 'auto') return ok(Math.min(MAX_CONCURRENCY, availableParallelism()));
+  const count = integer(1, MAX_CONCURRENCY)(value);
+  return count.ok ? count : err(`must be auto, or a whole number from 1 to ${MAX_CONCURRENCY}`);
+};
 
 export const HOUR = 3_600_000;
 

@@ -41,6 +41,8 @@ export interface Settings {
   readonly leafTtlMs: number;
   /** How many destinations are followed at most. */
   readonly maxDestinations: number;
+  /** Worker threads; 1: everything in the main thread. */
+  readonly concurrency: number;
   readonly worker: WorkerSettings;
 }
 
@@ -84,7 +86,7 @@ const OPTIONS: readonly Option[] = [
   option('access-log-path', 'PATH', '', anyText, 'file of the access log; default: standard output'),
   option('log-level', 'LEVEL', 'info', oneOf(...LOG_LEVELS), 'least level that is written'),
   option('log-format', 'FORMAT', 'text', oneOf('text', 'json'), 'form of log lines'),
-  option('concurrency', 'COUNT', '1', concurrency, 'worker threads; only 1 is in force'),
+  option('concurrency', 'COUNT', '1', concurrency, 'worker threads; auto: one for each CPU it may use'),
   option('max-head-bytes', 'BYTES', '65536', integer(1024, 1_048_576), 'head of a message, all fields'),
   option('max-fields', 'COUNT', '100', integer(10, 10_000), 'header fields of a message'),
   option('max-target-bytes', 'BYTES', '16384', integer(256, 1_048_576), 'request target'),
@@ -261,6 +263,7 @@ function assemble(values: ReadonlyMap<string, unknown>, given: Given, problems: 
     logFormat: get('log-format'),
     leafTtlMs: get('leaf-ttl'),
     maxDestinations: get('max-destinations'),
+    concurrency: get('concurrency'),
     worker: workerSettings(get, given, problems),
   };
 }

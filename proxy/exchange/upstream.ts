@@ -4,6 +4,7 @@
  */
 import type { ClusterConfig } from '../config/snapshot.ts';
 import type { BalancedEndpoint, Picker } from './destination.ts';
+import type { PodCounts } from './pod-counts.ts';
 import type { UpstreamSink, UpstreamStream } from './stream.ts';
 
 /** What is counted for one endpoint of one cluster; resolved once when the endpoint is linked. */
@@ -40,8 +41,8 @@ export interface UpstreamCluster {
   readonly config: ClusterConfig;
   readonly picker: Picker<UpstreamEndpoint>;
   readonly meters: EndpointMeters;
-  /** Requests under way, against `config.limits.requests`. */
-  activeRequests: number;
+  /** Of all workers; `requests` are those under way, against `config.limits.requests`. */
+  readonly pod: PodCounts;
   /** Counts a first try for the retry budget. */
   budgetDeposit(nowMs: number): void;
   /** Takes a retry out of the budget; false: it is used up. */

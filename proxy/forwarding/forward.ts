@@ -205,12 +205,12 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #admit(cluster: UpstreamCluster, route: Route, action: ForwardConfig): void {
     const x = this.exchange;
     x.cluster = cluster;
-    if (cluster.activeRequests >= cluster.config.limits.requests) {
+    const { requests } = cluster.pod;
+    if (!requests.take(cluster.config.limits.requests)) {
       x.cluster = null;
-      this.fail('overflow', `cluster ${cluster.config.name} has ${cluster.activeRequests} requests under way`);
+      this.fail('overflow', `cluster ${cluster.config.name} has ${requests.total} requests under way`);
       return;
     }
-    cluster.activeRequests++;
     cluster.budgetDeposit(x.startMs);
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
     this.#due.admit(x.startMs, action, callDeadlineMs(x));
@@ -390,7 +390,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     this.#phase = 'done';
     const { endpoint, cluster } = this.exchange;
     if (endpoint !== null) endpoint.inFlight--;
-    if (cluster !== null) cluster.activeRequests--;
+    if (cluster !== null) cluster.pod.requests.add(-1);
     if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
     this.#body.release();
     this.#context.record(this.exchange);

@@ -1,8 +1,9 @@
 /**
  * Keeps retries from turning a bad moment into an outage: at most a share of the requests of the last seconds, plus a small floor.
  * After Finagle's and Linkerd's RetryBudget. A retry counts when it is scheduled, not when it is sent, so that retries that wait
- * cannot pile up (envoyproxy/envoy#30205). Knows no request and no clock.
+ * cannot pile up (envoyproxy/envoy#30205). What is in the window is counted for all workers of the pod together. Knows no request and no clock.
  */
+import type { PodCounts } from '../exchange/pod-counts.ts';
 
 export interface RetryBudgetConfig {
   /** Share of requests that may be retried, in percent. */
@@ -24,12 +25,12 @@ export class RetryBudget {
   readonly #sliceMs: number;
   readonly #requests = new Float64Array(SLICES);
   readonly #retries = new Float64Array(SLICES);
-  #requestsInWindow = 0;
-  #retriesInWindow = 0;
+  readonly #pod: Pick<PodCounts, 'budgetRequests' | 'budgetRetries'>;
   /** Number of the current slice since the clock's origin. */
   #slice: number;
 
-  constructor(config: RetryBudgetConfig, nowMs: number) {
+  constructor(config: RetryBudgetConfig, nowMs: number, pod: Pick<PodCounts, 'budgetRequests' | 'budgetRetries'>) {
+    this.#pod = pod;
     this.#share = config.percent / 100;
     this.#floor = (config.minPerSecond * config.intervalMs) / 1000;
     this.#sliceMs = Math.max(1, config.intervalMs / STEPS);
@@ -40,16 +41,29 @@ export class RetryBudget {
   countRequest(nowMs: number): void {
     this.#slide(nowMs);
     this.#requests[this.#slice % SLICES]!++;
-    this.#requestsInWindow++;
+    this.#pod.budgetRequests.add(1);
   }
 
   /** Takes one retry, to be called when it is scheduled; false when the budget is spent. */
   takeRetry(nowMs: number): boolean {
     this.#slide(nowMs);
-    if (this.#retriesInWindow + 1 > this.#requestsInWindow * this.#share + this.#floor) return false;
+    const { budgetRequests, budgetRetries } = this.#pod;
+    if (!budgetRetries.take(Math.floor(budgetRequests.total * this.#share + this.#floor))) return false;
     this.#retries[this.#slice % SLICES]!++;
-    this.#retriesInWindow++;
     return true;
+  }
+
+  /** Forgets what left the window; to be called now and then, for other workers count what this one has still in it. */
+  slide(nowMs: number): void {
+    this.#slide(nowMs);
+  }
+
+  /** Takes everything back. */
+  close(): void {
+    this.#pod.budgetRequests.add(-sum(this.#requests));
+    this.#pod.budgetRetries.add(-sum(this.#retries));
+    this.#requests.fill(0);
+    this.#retries.fill(0);
   }
 
   /** Forgets the slices that left the window; at most `SLICES` steps however long the pause. */
@@ -59,10 +73,16 @@ export class RetryBudget {
     while (this.#slice < target) {
       this.#slice++;
       const index = this.#slice % SLICES;
-      this.#requestsInWindow -= this.#requests[index]!;
-      this.#retriesInWindow -= this.#retries[index]!;
+      this.#pod.budgetRequests.add(-this.#requests[index]!);
+      this.#pod.budgetRetries.add(-this.#retries[index]!);
       this.#requests[index] = 0;
       this.#retries[index] = 0;
     }
   }
+}
+
+function sum(slices: Float64Array): number {
+  let total = 0;
+  for (const count of slices) total += count;
+  return total;
 }

@@ -10,6 +10,8 @@ export interface ListenOptions {
   readonly address: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Other threads listen on the same port too, and the kernel spreads connections over all (`SO_REUSEPORT`). */
+  readonly reusePort: boolean;
   /** Connections over this are closed at once and counted. */
   readonly maxConnections: number;
   /** Silence after which TCP asks whether the client is there; 0: never. */
@@ -33,7 +35,8 @@ export class Listener {
     server.on('connection', (socket) => listener.#accept(socket, options));
     return new Promise((resolve) => {
       server.once('error', (error: NodeJS.ErrnoException) => resolve(err(error.code ?? error.message)));
-      server.listen({ host: options.address, port: options.port, backlog: 1024 }, () => {
+      const { address: host, port, reusePort } = options;
+      server.listen({ host, port, reusePort, backlog: 1024 }, () => {
         server.removeAllListeners('error');
         // An accept that fails (out of descriptors) must not end the process: the connection waits in the backlog.
         server.on('error', () => undefined);

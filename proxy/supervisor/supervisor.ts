@@ -7,7 +7,8 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { Scope } from '#base/scope.ts';
-import type { MetricRegistry } from '../telemetry/metrics.ts';
+import type { FamilyView, MetricRegistry } from '../telemetry/metrics.ts';
+import type { DestinationState } from '../config/snapshot.ts';
 import type { WorkerState } from '../worker/describe.ts';
 import type { FromWorker, HostPort, ToWorker } from '../worker/messages.ts';
 import { adminPages, metricsPages, type AdminSources } from './admin/pages.ts';
@@ -38,11 +39,14 @@ export interface SupervisorEnv {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Of the supervisor's own. */
   readonly registry: MetricRegistry;
+  /** Of the whole sidecar, for those who ask. */
+  readonly metrics: { families(): Iterable<FamilyView> };
   readonly readFile: ReadFile;
   /** To the worker. */
   readonly post: (message: ToWorker) => void;
-  readonly describeWorker: () => WorkerState;
+  readonly describeWorker: () => Promise<WorkerState>;
   /** Somebody asked for the end; called once. */
   readonly onDrain: () => void;
 }
@@ -121,6 +125,19 @@ export class Supervisor {
     return { adminPort, metricsPort };
   }
 
+  /** What a worker has to be told that starts later than others. */
+  catchUp(): readonly ToWorker[] {
+    const identity = this.#rotation.current;
+    return [
+      { kind: 'change', change: this.#feed.everything },
+      ...(identity === null ? [] : [{ kind: 'identity', identity } as const]),
+    ];
+  }
+
+  stateOf(destination: string): DestinationState | undefined {
+    return this.#feed.destinations.get(destination);
+  }
+
   /** The worker's listeners are open. */
   listening(): void {
     this.#isListening = true;
@@ -174,7 +191,7 @@ export class Supervisor {
   }
 
   #sources(): AdminSources {
-    const { registry, clock, describeWorker, onDrain } = this.#env;
+    const { metrics, clock, describeWorker, onDrain } = this.#env;
     return {
       notReady: () => this.notReady,
       snapshot: () => this.#feed.snapshot,
@@ -184,7 +201,7 @@ export class Supervisor {
       identity: () => this.#rotation.current,
       worker: describeWorker,
       drain: () => (this.#drain === null ? onDrain() : undefined),
-      registry,
+      metrics,
       startedMs: clock.wall() - clock.now(),
     };
   }

@@ -9,6 +9,10 @@ export type PageAllocator = () => Float64Array;
 
 export const allocatePage: PageAllocator = () => new Float64Array(CELLS_PER_PAGE);
 
+/** A page that another thread can read while this one counts. */
+export const allocateSharedPage: PageAllocator = () =>
+  new Float64Array(new SharedArrayBuffer(CELLS_PER_PAGE * Float64Array.BYTES_PER_ELEMENT));
+
 /** Hands out cells; none is ever given back, for series are bounded and live as long as their registry. */
 export class CellPages {
   readonly #allocate: PageAllocator;

@@ -13,13 +13,37 @@ export interface Series<H> {
   readonly handle: H;
 }
 
+export interface FamilyDefinition {
+  readonly name: string;
+  readonly help: string;
+  readonly type: MetricType;
+  readonly labelNames: readonly string[];
+}
+
+/** What a reader of metrics needs of a family. */
+export interface FamilyView extends FamilyDefinition {
+  series(): Iterable<Series<Counter | Histogram>>;
+}
+
+/** Hears of every series when it is made: so another thread can read its cells. */
+export interface SeriesObserver {
+  /** @param bounds of a histogram; empty otherwise */
+  onSeries(
+    family: FamilyDefinition,
+    bounds: readonly number[],
+    labels: readonly string[],
+    page: Float64Array,
+    index: number,
+  ): void;
+}
+
 /** Series of a family beyond this share one whose every label is `other`. */
 export const DEFAULT_MAX_SERIES = 2000;
 const OVERFLOW_LABEL = 'other';
 const DROPPED_NAME = 'tulle_metrics_series_dropped_total';
 
 /** All series of one name. */
-export class MetricFamily<H> {
+export class MetricFamily<H> implements FamilyDefinition {
   readonly name: string;
   readonly help: string;
   readonly type: MetricType;
@@ -27,14 +51,16 @@ export class MetricFamily<H> {
   readonly #maxSeries: number;
   readonly #make: () => H;
   readonly #onDrop: () => void;
+  readonly #onMade: (labels: readonly string[], handle: H) => void;
   readonly #series = new Map<string, Series<H>>();
   #overflow: Series<H> | null = null;
 
   constructor(
-    definition: { name: string; help: string; type: MetricType; labelNames: readonly string[] },
+    definition: FamilyDefinition,
     maxSeries: number,
     make: () => H,
     onDrop: () => void,
+    onMade: (labels: readonly string[], handle: H) => void,
   ) {
     assertNames(definition.name, definition.labelNames);
     this.name = definition.name;
@@ -44,6 +70,7 @@ export class MetricFamily<H> {
     this.#maxSeries = maxSeries;
     this.#make = make;
     this.#onDrop = onDrop;
+    this.#onMade = onMade;
   }
 
   /** The series with these label values, made on first use. Not for the hot path: keep the handle. */
@@ -55,7 +82,7 @@ export class MetricFamily<H> {
     const known = this.#series.get(key);
     if (known !== undefined) return known.handle;
     if (this.#series.size >= this.#maxSeries) return this.#other();
-    const series = { labels, handle: this.#make() };
+    const series = this.#add(labels);
     this.#series.set(key, series);
     return series.handle;
   }
@@ -67,8 +94,14 @@ export class MetricFamily<H> {
 
   #other(): H {
     this.#onDrop();
-    this.#overflow ??= { labels: this.labelNames.map(() => OVERFLOW_LABEL), handle: this.#make() };
+    this.#overflow ??= this.#add(this.labelNames.map(() => OVERFLOW_LABEL));
     return this.#overflow.handle;
+  }
+
+  #add(labels: readonly string[]): Series<H> {
+    const handle = this.#make();
+    this.#onMade(labels, handle);
+    return { labels, handle };
   }
 }
 
@@ -79,8 +112,14 @@ export class MetricRegistry {
   readonly #maxSeries: number;
   readonly #families = new Map<string, AnyFamily>();
   readonly #dropped: MetricFamily<Counter>;
+  readonly #observer: SeriesObserver | null;
 
-  constructor(maxSeriesPerFamily = DEFAULT_MAX_SERIES, allocate: PageAllocator = allocatePage) {
+  constructor(
+    maxSeriesPerFamily = DEFAULT_MAX_SERIES,
+    allocate: PageAllocator = allocatePage,
+    observer: SeriesObserver | null = null,
+  ) {
+    this.#observer = observer;
     this.#cells = new CellPages(allocate);
     this.#maxSeries = maxSeriesPerFamily;
     this.#dropped = this.counter(DROPPED_NAME, 'Times that a series was asked for beyond the bound of its family.', [
@@ -111,10 +150,11 @@ export class MetricRegistry {
     bounds: readonly number[] = DURATION_BOUNDS_SECONDS,
   ): MetricFamily<Histogram> {
     const shared = Float64Array.from(bounds);
-    return this.#register({ name, help, type: 'histogram', labelNames }, () => {
+    const make = (): Histogram => {
       const { page, index } = this.#cells.take(histogramCells(bounds));
       return new Histogram(shared, page, index);
-    });
+    };
+    return this.#register({ name, help, type: 'histogram', labelNames }, make, bounds);
   }
 
   /** In order of definition. */
@@ -123,12 +163,16 @@ export class MetricRegistry {
   }
 
   #register<H extends Counter | Histogram>(
-    definition: { name: string; help: string; type: MetricType; labelNames: readonly string[] },
+    definition: FamilyDefinition,
     make: () => H,
+    bounds: readonly number[] = [],
   ): MetricFamily<H> {
     const { name } = definition;
     if (this.#families.has(name)) throw new Error(`metric ${name} is defined twice`);
-    const family = new MetricFamily(definition, this.#maxSeries, make, () => this.#dropped.with(name).inc());
+    const onDrop = (): void => this.#dropped.with(name).inc();
+    const onMade = (labels: readonly string[], { page, index }: H): void =>
+      this.#observer?.onSeries(definition, bounds, labels, page, index);
+    const family = new MetricFamily(definition, this.#maxSeries, make, onDrop, onMade);
     this.#families.set(name, family as unknown as AnyFamily);
     return family;
   }

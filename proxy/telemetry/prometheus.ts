@@ -3,18 +3,18 @@
  */
 import { Counter } from './cells.ts';
 import type { Histogram } from './histogram.ts';
-import type { AnyFamily, MetricRegistry } from './metrics.ts';
+import type { FamilyView } from './metrics.ts';
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** All families, also those without series yet, so that a reader finds their names. */
-export function renderPrometheus(registry: MetricRegistry): string {
+export function renderPrometheus(registry: { families(): Iterable<FamilyView> }): string {
   let text = '';
   for (const family of registry.families()) text += renderFamily(family);
   return text;
 }
 
-function renderFamily(family: AnyFamily): string {
+function renderFamily(family: FamilyView): string {
   const { name, labelNames } = family;
   let text = `# HELP ${name} ${escapeHelp(family.help)}\n# TYPE ${name} ${family.type}\n`;
   for (const { labels, handle } of family.series()) {

@@ -36,12 +36,11 @@ export class H1Pool implements EndpointPool, H1Owner {
       if (client.isUsable(now)) return client.start(sink);
       client.destroy();
     }
-    if (this.#counts.pending >= this.#counts.maxPending) {
+    if (!this.#counts.pending.take(this.#counts.maxPending)) {
       this.#failLater(sink, 'overflow', 'too many requests wait for a connection');
       return null;
     }
     this.#waiting.push(sink);
-    this.#counts.pending++;
     if (this.#connecting < this.#waiting.length) this.#connect();
     return null;
   }
@@ -50,7 +49,7 @@ export class H1Pool implements EndpointPool, H1Owner {
     const at = this.#waiting.indexOf(sink);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
-    this.#counts.pending--;
+    this.#counts.pending.add(-1);
   }
 
   /** Idle connections close now, busy ones after their answer; who waits already is served, so that a change costs no request. */
@@ -66,7 +65,7 @@ export class H1Pool implements EndpointPool, H1Owner {
     }
     const sink = this.#waiting.shift();
     if (sink !== undefined) {
-      this.#counts.pending--;
+      this.#counts.pending.add(-1);
       sink.onUpstreamReady(client.start(sink));
     } else if (this.#closed) client.destroy();
     else this.#idle.push(client);
@@ -74,7 +73,7 @@ export class H1Pool implements EndpointPool, H1Owner {
 
   onGone(client: H1Client, failure: { readonly kind: FailureKind; readonly detail: string } | null): void {
     this.#all.delete(client);
-    this.#counts.connections--;
+    this.#counts.connections.add(-1);
     const at = this.#idle.indexOf(client);
     if (at >= 0) this.#idle.splice(at, 1);
     if (failure === null) {
@@ -88,7 +87,7 @@ export class H1Pool implements EndpointPool, H1Owner {
     // Each connection that fails answers for one request: the others may have better luck with theirs.
     const sink = this.#waiting.length > this.#connecting ? this.#waiting.shift() : undefined;
     if (sink === undefined) return;
-    this.#counts.pending--;
+    this.#counts.pending.add(-1);
     // Those that the limit made wait for this connection need one of their own now.
     this.#openIfNeeded();
     sink.onUpstreamFailure(failure.kind, 'nothing', failure.detail);
@@ -102,11 +101,14 @@ export class H1Pool implements EndpointPool, H1Owner {
 
   #connect(): void {
     // Over the limit the request waits for a connection that comes back; there is one, or the limit would not be reached.
-    if (this.#counts.connections >= this.#counts.maxConnections && this.#all.size > 0) return;
+    const { connections, maxConnections } = this.#counts;
+    if (!connections.take(maxConnections)) {
+      if (this.#all.size > 0) return;
+      connections.add(1);
+    }
     const client = new H1Client(this.#open, this, this.#options);
     this.#all.add(client);
     this.#unready.add(client);
-    this.#counts.connections++;
     this.#connecting++;
   }
 

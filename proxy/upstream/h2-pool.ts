@@ -46,12 +46,11 @@ export class H2Pool implements EndpointPool, H2Owner {
       const stream = client.openStream(sink);
       if (stream !== null) return stream;
     }
-    if (this.#counts.pending >= this.#counts.maxPending) {
+    if (!this.#counts.pending.take(this.#counts.maxPending)) {
       this.#failLater(sink, 'overflow', 'too many requests wait for a connection');
       return null;
     }
     this.#waiting.push(sink);
-    this.#counts.pending++;
     this.#connectIfNeeded();
     return null;
   }
@@ -60,7 +59,7 @@ export class H2Pool implements EndpointPool, H2Owner {
     const at = this.#waiting.indexOf(sink);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
-    this.#counts.pending--;
+    this.#counts.pending.add(-1);
   }
 
   /** Connections close after their last answer; who waits already is served, so that a change costs no request. */
@@ -77,7 +76,7 @@ export class H2Pool implements EndpointPool, H2Owner {
     while (this.#waiting.length > 0 && client.room > 0) {
       const sink = this.#waiting.shift();
       if (sink === undefined) break;
-      this.#counts.pending--;
+      this.#counts.pending.add(-1);
       const stream = client.openStream(sink);
       if (stream === null) this.#failLater(sink, 'refused-stream', 'the connection takes no more streams');
       else sink.onUpstreamReady(stream);
@@ -93,7 +92,7 @@ export class H2Pool implements EndpointPool, H2Owner {
   onGone(client: H2Client, failure: { readonly kind: FailureKind; readonly detail: string } | null): void {
     this.#forget(client);
     this.#all--;
-    this.#counts.connections--;
+    this.#counts.connections.add(-1);
     if (!this.#connecting.delete(client)) {
       this.#meters.connectionClosed();
       this.#connectIfNeeded();
@@ -113,15 +112,18 @@ export class H2Pool implements EndpointPool, H2Owner {
   #connectIfNeeded(): void {
     if (this.#waiting.length === 0 || this.#connecting.size > 0) return;
     // Over the limit the request waits for a stream that ends; there is one, or the limit would not be reached.
-    if (this.#counts.connections >= this.#counts.maxConnections && this.#clients.length > 0) return;
+    const { connections, maxConnections } = this.#counts;
     if (!this.#canOpen()) {
       this.#failAll('tls-failure', 'this sidecar has no identity yet');
       return;
     }
+    if (!connections.take(maxConnections)) {
+      if (this.#clients.length > 0) return;
+      connections.add(1);
+    }
     const client = new H2Client(this.#open, this, this.#options);
     this.#connecting.add(client);
     this.#all++;
-    this.#counts.connections++;
   }
 
   #forget(client: H2Client): void {
@@ -131,7 +133,7 @@ export class H2Pool implements EndpointPool, H2Owner {
 
   #failAll(kind: FailureKind, detail: string): void {
     for (const sink of this.#waiting.splice(0)) {
-      this.#counts.pending--;
+      this.#counts.pending.add(-1);
       this.#failLater(sink, kind, detail);
     }
   }

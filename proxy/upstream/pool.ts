@@ -2,13 +2,14 @@
  * What the pools of both HTTP versions are to a cluster, and what a cluster is to them.
  * Types only.
  */
+import type { Tally } from '#base/tally.ts';
 import type { FailureKind } from '../exchange/failure.ts';
 import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
 
-/** Counts that belong to a whole cluster (Envoy `circuit_breakers.thresholds`). */
+/** Counts that belong to a whole cluster, in all workers (Envoy `circuit_breakers.thresholds`). */
 export interface ClusterCounts {
-  connections: number;
-  pending: number;
+  readonly connections: Tally;
+  readonly pending: Tally;
   maxConnections: number;
   maxPending: number;
 }

@@ -10,6 +10,7 @@ import type { ClusterConfig, EndpointConfig, EndpointsConfig } from '../config/s
 import type { Picker } from '../exchange/destination.ts';
 import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
 import type { EndpointMeters, EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
+import type { PodCounts } from '../exchange/pod-counts.ts';
 import { RetryBudget } from '../forwarding/retry-budget.ts';
 import { HTTP_PROTOCOLS, openSocket, type OnData, type OpenedSocket, type Target } from '../net/connect.ts';
 import { AddressOrder } from '../net/address-order.ts';
@@ -30,6 +31,8 @@ export interface ClusterEnv {
   poolMeters(config: ClusterConfig): PoolMeters;
   /** Silence after which TCP asks whether an endpoint is there; 0: never. */
   readonly keepAliveMs: number;
+  /** What the cluster shares with other workers of the pod. */
+  podCounts(cluster: string): PodCounts;
   /** Where the application beside us listens; null: at the endpoint's own address. */
   readonly appAddress: string | null;
 }
@@ -94,7 +97,7 @@ function ewmaOf({ balancer }: ClusterConfig): { readonly defaultRttMs: number; r
 export class Cluster implements UpstreamCluster {
   config: ClusterConfig;
   meters: EndpointMeters;
-  activeRequests = 0;
+  readonly pod: PodCounts;
   picker: Picker<Endpoint>;
   readonly #env: ClusterEnv;
   readonly #counts: ClusterCounts;
@@ -109,10 +112,11 @@ export class Cluster implements UpstreamCluster {
     this.#env = env;
     this.meters = env.endpointMeters(config, null);
     this.poolMeters = env.poolMeters(config);
-    this.#budget = new RetryBudget(config.retryBudget, env.clock.now());
+    this.pod = env.podCounts(config.name);
+    this.#budget = new RetryBudget(config.retryBudget, env.clock.now(), this.pod);
     this.#counts = {
-      connections: 0,
-      pending: 0,
+      connections: this.pod.connections,
+      pending: this.pod.pending,
       maxConnections: config.limits.connections,
       maxPending: config.limits.pendingRequests,
     };
@@ -143,7 +147,8 @@ export class Cluster implements UpstreamCluster {
     this.#counts.maxConnections = config.limits.connections;
     this.#counts.maxPending = config.limits.pendingRequests;
     if (JSON.stringify(before.retryBudget) !== JSON.stringify(config.retryBudget)) {
-      this.#budget = new RetryBudget(config.retryBudget, this.#env.clock.now());
+      this.#budget.close();
+      this.#budget = new RetryBudget(config.retryBudget, this.#env.clock.now(), this.pod);
     }
     const endpoints = config.endpoints ?? this.#known;
     if (reachOf(before) !== reachOf(config)) {
@@ -178,13 +183,11 @@ export class Cluster implements UpstreamCluster {
 
   /** Counts an opaque connection; false: there are too many. */
   openTcp(): boolean {
-    if (this.#counts.connections >= this.#counts.maxConnections) return false;
-    this.#counts.connections++;
-    return true;
+    return this.pod.connections.take(this.#counts.maxConnections);
   }
 
   closeTcp(): void {
-    this.#counts.connections--;
+    this.pod.connections.add(-1);
   }
 
   budgetDeposit(nowMs: number): void {
@@ -205,8 +208,19 @@ export class Cluster implements UpstreamCluster {
     this.#waiting.delete(waiter);
   }
 
+  /** Other workers count with what this one has in its window, so that must not get old. */
+  slideBudget(nowMs: number): void {
+    this.#budget.slide(nowMs);
+  }
+
   close(): void {
     for (const endpoint of this.#endpoints.values()) endpoint.pool.close();
+  }
+
+  /** It is gone for good. */
+  remove(): void {
+    this.close();
+    this.#budget.close();
   }
 
   #wake(): void {

@@ -57,8 +57,52 @@ function describeCluster(cluster: Cluster): ClusterState {
   }));
   const { name, balancer } = cluster.config;
   const { pending, connections } = cluster.counts;
-  const { activeRequests } = cluster;
-  return { name, balancer: balancer.kind, activeRequests, pendingRequests: pending, connections, endpoints };
+  return {
+    name,
+    balancer: balancer.kind,
+    activeRequests: cluster.pod.requests.total,
+    pendingRequests: pending.total,
+    connections: connections.total,
+    endpoints,
+  };
+}
+
+/** The pod as a whole: what several workers have open, counted together; of the latencies that each has measured, the worst. */
+export function mergeStates(states: readonly WorkerState[]): WorkerState {
+  const clusters = Map.groupBy(
+    states.flatMap((state) => state.clusters),
+    ({ name }) => name,
+  );
+  const sum = (of: (state: WorkerState) => number): number => states.reduce((total, state) => total + of(state), 0);
+  return {
+    identity: states.find(({ identity }) => identity !== '')?.identity ?? '',
+    listeners: states[0]?.listeners ?? [],
+    destinations: new Map(states.flatMap((state) => [...state.destinations])),
+    clusters: [...clusters.values()].map(mergeClusters),
+    connections: {
+      inbound: sum(({ connections }) => connections.inbound),
+      outbound: sum(({ connections }) => connections.outbound),
+    },
+  };
+}
+
+/** Counts of a cluster are those of the pod already. */
+function mergeClusters(parts: readonly ClusterState[]): ClusterState {
+  const endpoints = Map.groupBy(
+    parts.flatMap((part) => part.endpoints),
+    ({ address, port, pod }) => `${address} ${port} ${pod}`,
+  );
+  return { ...parts[0]!, endpoints: [...endpoints.values()].map(mergeEndpoints) };
+}
+
+function mergeEndpoints(parts: readonly EndpointState[]): EndpointState {
+  return {
+    ...parts[0]!,
+    available: parts.every(({ available }) => available),
+    inFlight: parts.reduce((total, { inFlight }) => total + inFlight, 0),
+    connections: parts.reduce((total, { connections }) => total + connections, 0),
+    latencyMs: Math.max(...parts.map(({ latencyMs }) => latencyMs)),
+  };
 }
 
 export function describeWorker(

@@ -117,7 +117,7 @@ export class Inbound {
     const opened = await Listener.open({
       address,
       port: at,
-      maxConnections: settings.limits.maxConnections,
+      ...this.#parts.share,
       keepAliveMs: settings.keepAliveMs,
       onConnection,
       onRefused: () => meters.refused.with('inbound', 'overflow').inc(),

@@ -95,7 +95,8 @@ export interface WorkerSettings {
 }
 
 export type ToWorker =
-  | { readonly kind: 'change'; readonly change: SnapshotChange }
+  /** @param rows of the counts that workers share, by cluster; absent with one worker */
+  | { readonly kind: 'change'; readonly change: SnapshotChange; readonly rows?: ReadonlyMap<string, number> }
   | { readonly kind: 'identity'; readonly identity: IdentityMaterial }
   /** Inbound: take no new work and finish what runs. Outbound: stay open until the application has ended. Both end at the deadline. */
   | { readonly kind: 'drain'; readonly direction: 'inbound' | 'outbound'; readonly deadlineMs: number };

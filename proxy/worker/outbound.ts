@@ -90,7 +90,7 @@ export class Outbound {
     const listen = async (what: string, at: HostPort, onConnection: (socket: Socket) => void): Promise<void> => {
       const opened = await Listener.open({
         ...at,
-        maxConnections: settings.limits.maxConnections,
+        ...this.#parts.share,
         keepAliveMs: settings.keepAliveMs,
         onConnection: (socket) => {
           socket.once('close', () => (this.#quietSinceMs = this.#parts.clock.now()));

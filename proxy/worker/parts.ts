@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import type { ListenOptions } from '../net/listener.ts';
 import type { MeshTls } from '../net/tls.ts';
 import type { ClusterEnv } from './cluster.ts';
 import type { Destinations } from './destinations.ts';
@@ -16,6 +17,8 @@ import type { TcpEnv } from './tcp/upstream.ts';
 
 export interface StackParts {
   readonly settings: WorkerSettings;
+  /** Of the connections that the pod may have, this worker's part: the kernel gives each worker as many. */
+  readonly share: Pick<ListenOptions, 'maxConnections' | 'reusePort'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly meters: Meters;

@@ -50,7 +50,7 @@ export class Runtime {
     for (const [name, config] of change.clusters) {
       const before = this.#clusters.get(name);
       if (config === null) {
-        before?.close();
+        before?.remove();
         this.#clusters.delete(name);
       } else if (before === undefined) this.#clusters.set(name, new Cluster(config, this.#env));
       else if (before.config !== config) before.update(config);
@@ -67,6 +67,10 @@ export class Runtime {
       if (config === null) this.#listeners.delete(name);
       else this.#listeners.set(name, config);
     }
+  }
+
+  slideBudgets(nowMs: number): void {
+    for (const cluster of this.#clusters.values()) cluster.slideBudget(nowMs);
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import type { Random } from '#base/random.ts';
 import { TimerWheel } from '#base/timer-wheel.ts';
 import type { ClusterConfig, EndpointConfig, TrustConfig } from '../config/snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { localCounts } from '../exchange/pod-counts.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import type { ForwardContext } from '../forwarding/context.ts';
 import { workloadOf } from '../net/peer-identity.ts';
@@ -31,18 +32,23 @@ import { TcpTelemetry } from './tcp/connection.ts';
 import { systemLookup } from '../resolve/lookup.ts';
 import { NameResolver } from '../resolve/resolver.ts';
 import { Runtime } from './runtime.ts';
+import { SharedRows, type SharedMemory } from './shared-rows.ts';
 
 export interface WorkerEnv {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
   readonly registry: MetricRegistry;
+  /** Null: this is the only worker of the pod. */
+  readonly memory: SharedMemory | null;
   readonly post: (message: FromWorker) => void;
 }
 
 const REPLAY_BYTES = 65_536;
 /** How long a request waits for a destination or a first endpoint (fail fast after it). */
 const WAIT_MS = 3000;
+
+const BUDGET_SLIDE_MS = 1000;
 
 type Direction = 'inbound' | 'outbound';
 
@@ -53,6 +59,7 @@ export class Worker {
   readonly #meters: Meters;
   readonly #tls: MeshTls;
   readonly #resolver: NameResolver;
+  readonly #rows: SharedRows | null;
   readonly #runtime: Runtime;
   readonly #destinations: Destinations;
   readonly #http: Record<Direction, HttpConnections>;
@@ -71,14 +78,18 @@ export class Worker {
     this.#wheel = new TimerWheel(env.clock);
     this.#meters = new Meters(env.registry);
     this.#tls = new MeshTls(settings.trustDomain);
+    this.#rows = env.memory === null ? null : new SharedRows(env.memory);
     const clusterEnv = this.#clusterEnv();
     this.#resolver = this.#createResolver();
     this.#runtime = new Runtime(clusterEnv, this.#resolver);
     this.#destinations = new Destinations(env.clock, settings.destinationIdleMs, WAIT_MS, env.post);
     const observe = this.#observeEnv();
     this.#http = { inbound: this.#connections('inbound', observe), outbound: this.#connections('outbound', observe) };
+    const workers = env.memory?.workers ?? 1;
+    const maxConnections = Math.ceil(settings.limits.maxConnections / workers);
     const parts = (direction: Direction): StackParts => ({
       settings,
+      share: { maxConnections, reusePort: workers > 1 },
       clock: env.clock,
       log: env.log,
       meters: this.#meters,
@@ -100,6 +111,7 @@ export class Worker {
       post: env.post,
     });
     this.#stacks = { inbound: new Inbound(parts('inbound')), outbound: new Outbound(parts('outbound')) };
+    if (workers > 1) env.clock.every(BUDGET_SLIDE_MS, () => this.#runtime.slideBudgets(env.clock.now()));
   }
 
   /** Opens the listeners that the settings name; outbound first, for an application must not start with it missing. */
@@ -110,6 +122,7 @@ export class Worker {
   receive(message: ToWorker): void {
     switch (message.kind) {
       case 'change':
+        if (message.rows !== undefined) this.#rows?.learn(message.rows);
         this.#runtime.apply(message.change);
         if (message.change.trust !== undefined) this.#setTrust(message.change.trust);
         if (message.change.listeners.size > 0) this.#updateInbound();
@@ -264,6 +277,7 @@ export class Worker {
       }),
       endpointMeters: (config, endpoint) => this.#meters.edge(this.#outboundEdge(config, endpoint)),
       poolMeters: (config) => this.#meters.pool(config.name),
+      podCounts: (name) => this.#rows?.countsOf(name) ?? localCounts(),
     };
   }
 

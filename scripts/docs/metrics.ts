@@ -4,6 +4,7 @@
 import { FakeClock } from '#base/fake-clock.ts';
 import { Metrics } from '../../control-plane/admin/metrics.ts';
 import { reportGauges } from '../../proxy/supervisor/gauges.ts';
+import { fleetMetrics } from '../../proxy/supervisor/workers/fleet.ts';
 import { renderProcessMetrics } from '../../proxy/supervisor/admin/process-metrics.ts';
 import { MetricRegistry } from '../../proxy/telemetry/metrics.ts';
 import { Meters } from '../../proxy/worker/meters.ts';
@@ -24,6 +25,7 @@ function fromExposition(text: string): string[][] {
 export function sidecarMetrics(): string[][] {
   const registry = new MetricRegistry();
   void new Meters(registry);
+  fleetMetrics(registry);
   const feed = { connected: { value: false }, destinations: new Map(), nacks: new Map() };
   reportGauges(
     { clock: new FakeClock(), registry },

@@ -34,6 +34,7 @@ function hastyClock(delays: number[]): Clock {
 class Harness {
   readonly messages: ToWorker[] = [];
   readonly delays: number[] = [];
+  readonly registry = new MetricRegistry();
   readonly supervisor: Supervisor;
   readonly #waiting = new Set<() => void>();
   drains = 0;
@@ -54,14 +55,15 @@ class Harness {
         clock: hastyClock(this.delays),
         random: () => 0.999_999,
         log: silentLogger,
-        registry: new MetricRegistry(),
+        registry: this.registry,
+        metrics: this.registry,
         readFile: controlPlane.readFile,
         post: (message) => {
           this.messages.push(message);
           for (const wake of this.#waiting) wake();
           this.#waiting.clear();
         },
-        describeWorker: () => ({
+        describeWorker: async () => ({
           identity: '',
           listeners: [],
           destinations: new Map(),

@@ -37,6 +37,7 @@ export async function startFolderSidecar(
   const ports = new Map<string, number>();
   const worker: Worker = new Worker(settings({ unknownDestinations: 'mesh', ...more, pod }), {
     ...env,
+    memory: null,
     post: (message) => {
       if (message.kind === 'listening') ports.set(message.what, message.port);
       supervisor.receive(message);
@@ -60,9 +61,10 @@ export async function startFolderSidecar(
     },
     {
       ...env,
+      metrics: registry,
       readFile: (path) => (path === 'token' ? Promise.resolve(token) : readFile(path, 'utf8')),
       post: (message) => worker.receive(message),
-      describeWorker: () => worker.describe(),
+      describeWorker: () => Promise.resolve(worker.describe()),
       onDrain: () => undefined,
     },
   );

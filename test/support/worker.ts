@@ -274,6 +274,7 @@ export async function startWorker(
     random: seededRandom(1),
     log: silentLogger,
     registry,
+    memory: null,
     post,
   });
   const problems = await worker.open();

@@ -4,7 +4,7 @@
  */
 import type { DestinationState, Snapshot } from '../../config/snapshot.ts';
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from '../../telemetry/prometheus.ts';
-import type { MetricRegistry } from '../../telemetry/metrics.ts';
+import type { FamilyView } from '../../telemetry/metrics.ts';
 import type { WorkerState } from '../../worker/describe.ts';
 import type { IdentityMaterial } from '../../worker/messages.ts';
 import { summarize } from '../identity/certificate.ts';
@@ -20,9 +20,10 @@ export interface AdminSources {
   readonly nacks: () => ReadonlyMap<string, string>;
   readonly connected: () => boolean;
   readonly identity: () => IdentityMaterial | null;
-  readonly worker: () => WorkerState;
+  /** Of all workers that are not too busy to say. */
+  readonly worker: () => Promise<WorkerState>;
   readonly drain: () => void;
-  readonly registry: MetricRegistry;
+  readonly metrics: { families(): Iterable<FamilyView> };
   /** Wall time of the start of the process, in milliseconds. */
   readonly startedMs: number;
 }
@@ -31,10 +32,13 @@ export interface AdminSources {
 export function adminPages(sources: AdminSources): Pages {
   return new Map<string, Page>([
     ['/ready', get('200 when traffic is served, else 503 and why', () => readiness(sources))],
-    ['/metrics', get('Prometheus metrics', () => metrics(sources))],
+    ['/metrics', get('Prometheus metrics', () => metricsOf(sources))],
     ['/config_dump', get('the snapshot in force, and what was refused', () => configDump(sources))],
-    ['/clusters', get('clusters and the state of their endpoints', () => jsonAnswer(sources.worker().clusters))],
-    ['/listeners', get('listeners in force', () => jsonAnswer(sources.worker().listeners))],
+    [
+      '/clusters',
+      get('clusters and the state of their endpoints', async () => jsonAnswer((await sources.worker()).clusters)),
+    ],
+    ['/listeners', get('listeners in force', async () => jsonAnswer((await sources.worker()).listeners))],
     ['/destinations', get('destinations followed, and their state', () => jsonAnswer(sources.destinations()))],
     ['/certs', get('own certificate and trusted roots', () => certificates(sources))],
     ['/drain', { method: 'POST', help: 'stop taking new work, finish what runs, end', answer: () => drain(sources) }],
@@ -44,13 +48,13 @@ export function adminPages(sources: AdminSources): Pages {
 /** Pages of the port that the cluster may see: probes and metrics only. */
 export function metricsPages(sources: AdminSources): Pages {
   return new Map<string, Page>([
-    ['/metrics', get('Prometheus metrics', () => metrics(sources))],
+    ['/metrics', get('Prometheus metrics', () => metricsOf(sources))],
     ['/healthz', get('200 while the process lives', () => textAnswer(200, 'ok'))],
     ['/readyz', get('200 when traffic is served, else 503 and why', () => readiness(sources))],
   ]);
 }
 
-function get(help: string, answer: () => Answer): Page {
+function get(help: string, answer: Page['answer']): Page {
   return { method: 'GET', help, answer };
 }
 
@@ -59,8 +63,8 @@ function readiness({ notReady }: AdminSources): Answer {
   return reasons.length === 0 ? textAnswer(200, 'ready') : textAnswer(503, reasons.join('\n'));
 }
 
-function metrics({ registry, startedMs }: AdminSources): Answer {
-  const body = `${renderPrometheus(registry)}${renderProcessMetrics(startedMs)}`;
+function metricsOf({ metrics, startedMs }: AdminSources): Answer {
+  const body = `${renderPrometheus(metrics)}${renderProcessMetrics(startedMs)}`;
   return { status: 200, contentType: PROMETHEUS_CONTENT_TYPE, body };
 }
 

@@ -14,7 +14,7 @@ export interface Answer {
 export interface Page {
   readonly method: 'GET' | 'POST';
   readonly help: string;
-  readonly answer: () => Answer;
+  readonly answer: () => Answer | Promise<Answer>;
 }
 
 export type Pages = ReadonlyMap<string, Page>;
@@ -41,7 +41,7 @@ export class AdminServer {
     this.#pages = pages;
     this.#server = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      (request, response) => this.#handle(request, response),
+      (request, response) => void this.#handle(request, response),
     );
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
@@ -64,8 +64,8 @@ export class AdminServer {
     });
   }
 
-  #handle(request: IncomingMessage, response: ServerResponse): void {
-    const { status, contentType, body, headers } = this.#answer(request);
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, contentType, body, headers } = await this.#answer(request);
     response.writeHead(status, {
       'content-type': contentType,
       'content-length': Buffer.byteLength(body),
@@ -76,7 +76,7 @@ export class AdminServer {
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
-  #answer(request: IncomingMessage): Answer & { readonly headers?: Readonly<Record<string, string>> } {
+  async #answer(request: IncomingMessage): Promise<Answer & { readonly headers?: Readonly<Record<string, string>> }> {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const page = this.#pages.get(path);
     if (page === undefined) return textAnswer(404, `there is no ${JSON.stringify(path)}; there is:\n${this.#index()}`);

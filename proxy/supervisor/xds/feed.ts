@@ -86,6 +86,15 @@ export class SnapshotFeed {
     return { listeners, routes, clusters, endpoints: endpointSets, trust: this.#trust };
   }
 
+  /** All of it as one change, for a worker that knows nothing yet. */
+  get everything(): SnapshotChange {
+    const { listeners, routes, clusters, endpoints, trust } = this.snapshot;
+    const known = [...this.destinations].filter(
+      (entry): entry is [string, 'ready' | 'unknown'] => entry[1] !== 'pending',
+    );
+    return { listeners, routes, clusters, endpoints, trust: trust ?? undefined, destinations: new Map(known) };
+  }
+
   get destinations(): ReadonlyMap<string, DestinationState> {
     return this.#destinations.states;
   }

@@ -2,13 +2,10 @@
  * Our sidecar and Envoy beside each other, at one control plane: both get the same routes, clusters and endpoints, each in its
  * own way, and both are asked through a plain socket. Knows no expectation.
  */
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { ENVOY_OUTBOUND_PORT, startEnvoy } from '../../support/envoy.ts';
 import { startFolderMesh, type FolderMesh } from '../../support/folder-mesh.ts';
+import { startSidecar } from '../../support/sidecar.ts';
 import { CASE_HEADER, Upstreams } from './upstreams.ts';
 import { BACKENDS, PORT, type Ask, type World } from './world.ts';
 
@@ -23,7 +20,7 @@ export interface Answer {
   readonly body: string;
 }
 
-const READY_MS = 30_000;
+const KNOWN_MS = 30_000;
 const ANSWER_MS = 10_000;
 /** Endpoints of each backend. */
 const ENDPOINTS = 2;
@@ -56,11 +53,10 @@ export class Rig {
       backends.push(backendManifest(name, ports));
     }
     const mesh = await startFolderMesh(folder, { 'backends.yaml': backends.join('\n---\n') });
-    const token = (name: string): string =>
-      mesh.issueToken({ namespace: 'default', serviceAccount: 'gateway', pod: name }, 3_600_000);
-    const envoy = await startEnvoy(folder, mesh, token('envoy-1'), 'DELTA_GRPC');
-    const sidecar = await startSidecar(folder, mesh, token('tulle-1'));
-    return new Rig(mesh, upstreams, { tulle: sidecar.port, envoy: ENVOY_OUTBOUND_PORT }, async () => {
+    const pod = { namespace: 'default', serviceAccount: 'gateway', pod: 'envoy-1' };
+    const envoy = await startEnvoy(folder, mesh, mesh.issueToken(pod, 3_600_000), 'DELTA_GRPC');
+    const sidecar = await startSidecar(folder, mesh, 'tulle-1');
+    return new Rig(mesh, upstreams, { tulle: sidecar.proxyPort, envoy: ENVOY_OUTBOUND_PORT }, async () => {
       await sidecar.stop();
       await envoy.close();
       await mesh.close();
@@ -97,7 +93,7 @@ export class Rig {
   }
 
   async #until(contender: Contender, host: string): Promise<void> {
-    const deadline = Date.now() + READY_MS;
+    const deadline = Date.now() + KNOWN_MS;
     for (;;) {
       const answer = await this.#send(contender, 'GET', '/', ['host', host], '');
       if (answer.status === 302 && answer.headers['location'] === 'http://there.example/') return;
@@ -165,62 +161,4 @@ function markerManifest(name: string): string {
   ]
     .map((document) => JSON.stringify(document))
     .join('\n---\n');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** A real sidecar process with no application: its HTTP proxy port stands for every destination. */
-async function startSidecar(
-  folder: string,
-  mesh: FolderMesh,
-  token: string,
-): Promise<{ port: number; stop(): Promise<void> }> {
-  const tokenFile = join(folder, 'tulle-token');
-  writeFileSync(tokenFile, token);
-  const port = await freePort();
-  const metrics = await freePort();
-  const flags = {
-    'control-plane': mesh.xdsAddress.replace('127.0.0.1', 'localhost'),
-    'ca-file': mesh.caFile,
-    'token-file': tokenFile,
-    'pod-name': 'tulle-1',
-    namespace: 'default',
-    'service-account': 'gateway',
-    capture: 'explicit',
-    outbound: 'none',
-    'http-proxy': `127.0.0.1:${port}`,
-    inbound: 'none',
-    'admin-address': '127.0.0.1:0',
-    'metrics-address': `127.0.0.1:${metrics}`,
-    'pod-address': '127.0.0.1',
-  };
-  const script = join(import.meta.dirname, '..', '..', '..', 'proxy', 'main.ts');
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn(process.execPath, [script, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  const deadline = Date.now() + READY_MS;
-  for (;;) {
-    const ready = await fetch(`http://127.0.0.1:${metrics}/readyz`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (ready) break;
-    if (Date.now() > deadline || child.exitCode !== null) throw new Error(`the sidecar does not become ready: ${said}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return {
-    port,
-    stop: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
 }

@@ -3,6 +3,7 @@ import t from 'tap';
 import { seededRandom } from '#base/random.ts';
 import type { RetryConfig } from '../../../proxy/config/snapshot.ts';
 import type { Failure, FailureKind } from '../../../proxy/exchange/failure.ts';
+import { localCounts } from '../../../proxy/exchange/pod-counts.ts';
 import { RetryBudget } from '../../../proxy/forwarding/retry-budget.ts';
 import { decideRetry, retryDelayMs, type AttemptOutcome } from '../../../proxy/forwarding/retry.ts';
 
@@ -165,7 +166,7 @@ t.test('retries wait longer each time, with jitter, and not before retry-after',
 
 t.test('a service where everything fails gets a fifth more requests and the floor, not more', async (t) => {
   const config = { percent: 20, minPerSecond: 10, intervalMs: 10_000 };
-  const budget = new RetryBudget(config, 5);
+  const budget = new RetryBudget(config, 5, localCounts());
   const granted: number[] = [];
   for (let nowMs = 5; nowMs < 60_005; nowMs++) {
     budget.countRequest(nowMs);
@@ -183,12 +184,12 @@ t.test('a service where everything fails gets a fifth more requests and the floo
 });
 
 t.test('a quiet service has the floor only, and gets it back when the window has passed', async (t) => {
-  const budget = new RetryBudget({ percent: 20, minPerSecond: 1, intervalMs: 10_000 }, 0);
+  const budget = new RetryBudget({ percent: 20, minPerSecond: 1, intervalMs: 10_000 }, 0, localCounts());
   const take = (nowMs: number): number =>
     Array.from({ length: 50 }, () => budget.takeRetry(nowMs)).filter(Boolean).length;
   t.same([take(0), take(10_999), take(11_000), take(11_001)], [10, 0, 10, 0]);
   t.equal(take(1e9), 10, 'after a long pause too');
-  const none = new RetryBudget({ percent: 0, minPerSecond: 0, intervalMs: 10_000 }, 0);
+  const none = new RetryBudget({ percent: 0, minPerSecond: 0, intervalMs: 10_000 }, 0, localCounts());
   none.countRequest(0);
   t.equal(none.takeRetry(0), false);
 });

@@ -1,0 +1,15 @@
+/**
+ * The data plane as the supervisor and the main program see it: one worker in this thread, or several in threads of their own.
+ * Types only.
+ */
+import type { WorkerState } from '../../worker/describe.ts';
+import type { ToWorker } from '../../worker/messages.ts';
+
+export interface WorkerHost {
+  /** Opens the listeners; the problems met, as sentences. */
+  open(): Promise<readonly string[]>;
+  post(message: ToWorker): void;
+  describe(): Promise<WorkerState>;
+  /** Ends everything at once. */
+  close(): Promise<void>;
+}
