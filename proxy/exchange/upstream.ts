@@ -4,6 +4,7 @@
  */
 import type { ClusterConfig } from '../config/snapshot.ts';
 import type { BalancedEndpoint, Picker } from './destination.ts';
+import type { FailureKind } from './failure.ts';
 import type { PodCounts } from './pod-counts.ts';
 import type { UpstreamSink, UpstreamStream } from './stream.ts';
 
@@ -24,8 +25,22 @@ export interface EndpointMeters {
   retry(): void;
 }
 
+/** Who judges an endpoint by what becomes of attempts (outlier detection). */
+export interface AttemptObserver {
+  /**
+   * An attempt ended, and the endpoint is the cause of it; not told of attempts that the client or another try made needless before any
+   * answer. Within the call the endpoint may become unavailable.
+   * @param status of the answer's head; 0: none came
+   * @param grpcStatus -1: none came, or no call
+   * @param failure what broke the attempt, or what the peer's sidecar gave as the reason of its answer; null: the application answered whole
+   */
+  attemptOver(status: number, grpcStatus: number, failure: FailureKind | null, nowMs: number): void;
+}
+
 export interface UpstreamEndpoint extends BalancedEndpoint {
   readonly meters: EndpointMeters;
+  /** Null: nobody judges. */
+  readonly observer: AttemptObserver | null;
   /** A free stream at once, or null: then `onUpstreamReady` or `onUpstreamFailure` follows, never before `acquire` has returned. */
   acquire(sink: UpstreamSink): UpstreamStream | null;
   /** Takes back an `acquire` that was not answered yet. */

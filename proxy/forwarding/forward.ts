@@ -1,41 +1,43 @@
 /**
- * The middle of a request: route, endpoint, attempt, retry, relay of both bodies, answer, record.
- * Knows no socket and no protocol version; every step is a call from a stream below or a deadline, without promise or closure.
+ * The middle of a request: route, endpoint, attempts, relay of both bodies, answer, record.
+ * Knows no socket and no protocol version; every step is a call from the client's end, from an attempt, or a deadline, without promise
+ * or closure. What concerns one try alone is the attempt's.
  *
- *   parked --begin--> waiting (endpoint | stream | backoff) --> open --> answering --> done
+ *   parked --begin--> waiting (endpoint | backoff) <--> trying --> done
  *     any state: fail -> local answer (nothing sent down yet) or reset -> done
+ *
+ * Hooks: what stands before an endpoint is chosen goes into `#admit`, the choice is `#try`, what a bad outcome leads to is `#retry`,
+ * and how an attempt ended is told to `UpstreamEndpoint.observer` by the attempt itself.
  */
 import { Deadline } from '#base/timer-wheel.ts';
 import type { ForwardConfig, WeightedClusterConfig } from '../config/snapshot.ts';
 import { Exchange, type DownstreamPeer } from '../exchange/exchange.ts';
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
 import { continueHead, localAnswer, type LocalAnswer } from '../exchange/local-answer.ts';
-import type { DownstreamSink, DownstreamStream, UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
+import type { DownstreamSink, DownstreamStream, UpstreamStream } from '../exchange/stream.ts';
 import type { EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { chooseCluster, type Route } from '../routing/route.ts';
 import { findRoute, type RouteTable } from '../routing/table.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { ForwardContext } from './context.ts';
 import { Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { editRequest, editResponse } from './edits.ts';
 import { callDeadlineMs, cutShort, noteHead, noteTrailers, passDeadline } from './grpc-call.ts';
-import { outcomeOf, peerFailure, peerSaid } from './outcome.ts';
+import { outcomeOf, peerSaid } from './outcome.ts';
 import { decideRetry, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
 import { openTunnel } from './tunnel.ts';
 
-type Phase = 'parked' | 'endpoint' | 'stream' | 'backoff' | 'open' | 'done';
+type Phase = 'parked' | 'endpoint' | 'backoff' | 'trying' | 'done';
 
 /** RFC 9110 10.1.1: how long the proxy lets a client wait for `100 Continue` before it sends one itself. */
 const CONTINUE_AFTER_MS = 1000;
-const FAILURE_COST_MS = 1000;
-/** So long an endpoint that failed is avoided while there are others; then one request in a while finds out whether it is back. */
-const FAILURE_MEMORY_MS = 1000;
 const NO_ENDPOINTS: readonly UpstreamEndpoint[] = [];
 
-export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink, EndpointWaiter {
+export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner, EndpointWaiter {
   readonly exchange: Exchange;
   readonly #context: ForwardContext;
   readonly #downstream: DownstreamStream;
@@ -44,11 +46,11 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
   #action: ForwardConfig | null = null;
   #route: Route | null = null;
   #choice: WeightedClusterConfig | null = null;
-  #stream: UpstreamStream | null = null;
+  /** The present try. */
+  #attempt: Attempt | null = null;
   #tried: UpstreamEndpoint[] | null = null;
   readonly #body: RequestBody;
   #answering = false;
-  #attemptStartMs = 0;
 
   constructor(context: ForwardContext, downstream: DownstreamStream, peer: DownstreamPeer, head: RequestHead) {
     super();
@@ -85,8 +87,8 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     if (this.#phase === 'done') return;
     const failure: Failure = { kind, side, sent, detail };
     this.exchange.failure = failure;
-    if (kind === 'request-timeout') this.#observeSilence();
-    this.#releaseUpstream();
+    if (kind === 'request-timeout') this.#attempt?.silent(kind);
+    this.#release();
     if (this.#answering) {
       this.#finish();
       return cutShort(this.#downstream, this.exchange, failure);
@@ -105,86 +107,81 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
       return this.fail('payload-too-large', `the body is longer than ${maxBodyBytes} bytes`, 'downstream', 'body');
     }
     this.#moved();
-    this.#body.take(chunk, start, end, this.#stream);
+    this.#body.take(chunk, start, end, this.#attempt?.stream ?? null);
   }
 
   onRequestEnd(trailers: HeaderList | null): void {
     if (this.#body.hasEnded) return;
     this.#body.end(trailers);
-    if (this.#stream !== null) this.#body.sendEnd(this.#stream);
+    const stream = this.#attempt?.stream;
+    if (stream !== undefined && stream !== null) this.#body.sendEnd(stream);
   }
 
   onDownstreamDrain(): void {
-    this.#stream?.resumeResponse();
+    this.#attempt?.stream?.resumeResponse();
   }
 
   onDownstreamReset(detail: string): void {
     if (this.#phase === 'done') return;
-    this.#observeSilence();
+    this.#attempt?.silent(null);
     this.exchange.failure = { kind: 'downstream-reset', side: 'downstream', sent: 'nothing', detail };
-    this.#releaseUpstream();
+    this.#release();
     this.#finish();
   }
 
-  // --- what the endpoint's end tells us -------------------------------------------------------------------------
+  // --- what an attempt tells us ---------------------------------------------------------------------------------
 
-  onUpstreamReady(stream: UpstreamStream): void {
-    if (this.#phase !== 'stream') {
-      stream.reset();
-      return;
+  onAttemptOpen(_attempt: Attempt, stream: UpstreamStream): void {
+    const head = this.exchange.request;
+    const { callMs } = this.#due;
+    if (callMs !== NEVER) passDeadline(head.headers, callMs - this.#context.clock.now());
+    stream.writeHead(head, head.body);
+    const policy = this.#action?.retry ?? null;
+    this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
+    if (head.expectContinue && !this.#body.hasEnded && this.exchange.attempts === 1) {
+      this.#due.continueMs = this.#context.clock.now() + CONTINUE_AFTER_MS;
+      this.#arm();
     }
-    this.#open(stream);
   }
 
-  onUpstreamDrain(): void {
+  onAttemptDrain(): void {
     this.#body.onUpstreamDrain();
   }
 
-  onInterim(head: ResponseHead): void {
+  onAttemptInterim(_attempt: Attempt, head: ResponseHead): void {
     if (this.#answering) return;
     if (head.status === 100) this.#due.continueMs = NEVER;
     this.#downstream.writeInterim(head);
   }
 
-  onResponseHead(head: ResponseHead): void {
-    const endpoint = this.exchange.endpoint;
-    if (endpoint === null) return;
-    const now = this.#context.clock.now();
+  onAttemptHead(attempt: Attempt, head: ResponseHead, peerKind: FailureKind | null, nowMs: number): void {
     this.#moved();
-    endpoint.latency.observe(now - this.#attemptStartMs, now);
-    // Only a sidecar that proved its identity may say why it answered itself; from anyone else the word is dropped.
-    const kind = endpoint.config.mtls ? peerFailure(head.headers.get('tulle-reason')) : null;
-    if (kind === null) head.headers.remove('tulle-reason');
-    const outcome = outcomeOf(head, kind, this.exchange.isGrpc);
-    if (outcome !== null && this.#retry(outcome)) return;
-    if (kind !== null) this.exchange.failure = peerSaid(kind);
-    this.#answer(head, now);
+    const outcome = outcomeOf(head, peerKind, this.exchange.isGrpc);
+    if (outcome !== null && this.#retry(attempt, outcome)) return;
+    if (peerKind !== null) this.exchange.failure = peerSaid(peerKind);
+    this.#answer(attempt, head, nowMs);
   }
 
-  onResponseData(chunk: Buffer, start: number, end: number): void {
+  onAttemptData(attempt: Attempt, chunk: Buffer, start: number, end: number): void {
     this.exchange.bytesSent += end - start;
     this.#moved();
-    if (!this.#downstream.writeData(chunk, start, end)) this.#stream?.pauseResponse();
+    if (!this.#downstream.writeData(chunk, start, end)) attempt.stream?.pauseResponse();
   }
 
-  onResponseEnd(trailers: HeaderList | null): void {
-    this.#stream = null;
+  onAttemptEnd(_attempt: Attempt, trailers: HeaderList | null): void {
     noteTrailers(this.exchange, trailers);
     // Over before the client is told: its next request may be read within that call, and limits must not count this one any more.
     this.#finish();
     this.#downstream.end(trailers);
   }
 
-  onUpstreamFailure(kind: FailureKind, sent: Failure['sent'], detail: string): void {
-    if (this.#phase === 'done') return;
-    this.#stream = null;
-    this.exchange.endpoint?.latency.penalize(FAILURE_COST_MS, this.#context.clock.now() + FAILURE_MEMORY_MS);
-    if (this.#retry({ kind: 'failure', failure: { kind, side: 'upstream', sent, detail } })) return;
+  onAttemptFailure(attempt: Attempt, kind: FailureKind, sent: Failure['sent'], detail: string): void {
+    if (this.#retry(attempt, { kind: 'failure', failure: { kind, side: 'upstream', sent, detail } })) return;
     this.fail(kind, detail, 'upstream', sent);
   }
 
   onEndpoints(): void {
-    if (this.#phase === 'endpoint') this.#attempt();
+    if (this.#phase === 'endpoint') this.#try();
   }
 
   override onDeadline(): void {
@@ -214,10 +211,10 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     cluster.budgetDeposit(x.startMs);
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
     this.#due.admit(x.startMs, action, callDeadlineMs(x));
-    this.#attempt();
+    this.#try();
   }
 
-  #attempt(): void {
+  #try(): void {
     const x = this.exchange;
     const cluster = x.cluster;
     if (cluster === null) return;
@@ -227,15 +224,14 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     cluster.unwait(this);
     x.endpoint = endpoint;
     x.attempts++;
-    endpoint.inFlight++;
-    this.#attemptStartMs = now;
-    this.#phase = 'stream';
+    const attempt = new Attempt(this, endpoint, this.#context.clock, now);
+    this.#attempt = attempt;
+    this.#phase = 'trying';
     this.#due.waitMs = NEVER;
     const perTryMs = this.#action?.retry?.perTryTimeoutMs ?? 0;
     this.#due.tryMs = perTryMs > 0 ? now + perTryMs : NEVER;
     this.#arm();
-    const stream = endpoint.acquire(this);
-    if (stream !== null) this.#open(stream);
+    attempt.start();
   }
 
   #waitForEndpoint(cluster: UpstreamCluster, now: number): void {
@@ -249,34 +245,21 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     this.#arm();
   }
 
-  #open(stream: UpstreamStream): void {
-    const head = this.exchange.request;
-    this.#stream = stream;
-    this.#phase = 'open';
-    const { callMs } = this.#due;
-    if (callMs !== NEVER) passDeadline(head.headers, callMs - this.#context.clock.now());
-    stream.writeHead(head, head.body);
-    const policy = this.#action?.retry ?? null;
-    this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
-    if (head.expectContinue && !this.#body.hasEnded && this.exchange.attempts === 1) {
-      this.#due.continueMs = this.#context.clock.now() + CONTINUE_AFTER_MS;
-      this.#arm();
-    }
-  }
-
   /** True: another try is scheduled, and what came of this one is forgotten. */
-  #retry(outcome: AttemptOutcome): boolean {
+  #retry(attempt: Attempt, outcome: AttemptOutcome): boolean {
     const x = this.exchange;
     const policy = this.#action?.retry ?? null;
-    const { cluster, endpoint } = x;
-    if (policy === null || cluster === null || endpoint === null || this.#answering) return false;
+    const { cluster } = x;
+    if (policy === null || cluster === null || this.#answering) return false;
     const retried = retriedRequest(policy, x, this.#body.isReplayable);
     if (decideRetry(policy, retried, outcome, x.attempts) !== 'yes') return false;
     const now = this.#context.clock.now();
     if (!cluster.budgetWithdraw(now)) return false;
-    endpoint.meters.retry();
-    (this.#tried ??= []).push(endpoint);
-    this.#releaseAttempt();
+    attempt.endpoint.meters.retry();
+    (this.#tried ??= []).push(attempt.endpoint);
+    attempt.cancel();
+    this.#attempt = null;
+    x.endpoint = null;
     const afterMs = outcome.kind === 'response' ? outcome.retryAfterMs : 0;
     this.#phase = 'backoff';
     this.#due.tryMs = NEVER;
@@ -285,7 +268,7 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     return true;
   }
 
-  #answer(head: ResponseHead, now: number): void {
+  #answer(attempt: Attempt, head: ResponseHead, now: number): void {
     const x = this.exchange;
     this.#answering = true;
     this.#due.answered();
@@ -294,12 +277,12 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     x.headMs = now - x.startMs;
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
-    if (head.status === 101 && this.#stream !== null) this.#tunnel(this.#stream);
+    const upstream = head.status === 101 ? attempt.handOver() : null;
+    if (upstream !== null) this.#tunnel(upstream);
   }
 
   /** Hands both ends over; what is left for us is the record. */
   #tunnel(upstream: UpstreamStream): void {
-    this.#stream = null;
     if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
     const { idleTimeoutMs = 0 } = this.#action ?? {};
     openTunnel(this.exchange, this.#downstream, upstream, idleTimeoutMs, this.#context, () => this.#finish());
@@ -324,23 +307,17 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
 
   #tryTimedOut(): void {
     this.#due.tryMs = NEVER;
-    this.#observeSilence();
+    const attempt = this.#attempt;
+    if (attempt === null) return;
+    attempt.silent('per-try-timeout');
     const failure: Failure = { kind: 'per-try-timeout', side: 'local', sent: 'head', detail: 'the try took too long' };
-    if (this.#answering || this.#retry({ kind: 'failure', failure })) return;
+    if (this.#answering || this.#retry(attempt, { kind: 'failure', failure })) return;
     this.fail(failure.kind, failure.detail, failure.side, failure.sent);
-  }
-
-  /** An endpoint that says nothing must not look idle and fast: the silence counts as an answer that took so long. */
-  #observeSilence(): void {
-    const { endpoint } = this.exchange;
-    if (endpoint === null || this.#answering) return;
-    const now = this.#context.clock.now();
-    endpoint.latency.observe(now - this.#attemptStartMs, now);
   }
 
   #waitOver(): void {
     this.#due.waitMs = NEVER;
-    if (this.#phase === 'backoff') this.#attempt();
+    if (this.#phase === 'backoff') this.#try();
     else if (this.#phase === 'endpoint') {
       this.fail('no-healthy-endpoint', `no endpoint became ready within ${this.#context.endpointWaitMs} ms`);
     }
@@ -366,30 +343,18 @@ export class Forwarding extends Deadline implements DownstreamSink, UpstreamSink
     }
   }
 
-  #releaseAttempt(): void {
-    const { endpoint } = this.exchange;
-    if (endpoint === null) return;
-    this.#dropStream();
-    endpoint.inFlight--;
-    this.exchange.endpoint = null;
-  }
-
-  #releaseUpstream(): void {
+  /** Gives up what waits and what runs. */
+  #release(): void {
     if (this.#phase === 'endpoint') this.exchange.cluster?.unwait(this);
-    this.#dropStream();
-  }
-
-  #dropStream(): void {
-    if (this.#stream !== null) this.#stream.reset();
-    else if (this.#phase === 'stream') this.exchange.endpoint?.cancel(this);
-    this.#stream = null;
+    this.#attempt?.cancel();
+    this.#attempt = null;
   }
 
   #finish(): void {
     if (this.#phase === 'done') return;
     this.#phase = 'done';
-    const { endpoint, cluster } = this.exchange;
-    if (endpoint !== null) endpoint.inFlight--;
+    this.#attempt?.cancel();
+    const { cluster } = this.exchange;
     if (cluster !== null) cluster.pod.requests.add(-1);
     if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
     this.#body.release();

@@ -9,7 +9,13 @@ import { linkPicker } from '../balancing/picker.ts';
 import type { ClusterConfig, EndpointConfig, EndpointsConfig } from '../config/snapshot.ts';
 import type { Picker } from '../exchange/destination.ts';
 import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
-import type { EndpointMeters, EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
+import type {
+  AttemptObserver,
+  EndpointMeters,
+  EndpointWaiter,
+  UpstreamCluster,
+  UpstreamEndpoint,
+} from '../exchange/upstream.ts';
 import type { PodCounts } from '../exchange/pod-counts.ts';
 import { RetryBudget } from '../forwarding/retry-budget.ts';
 import { HTTP_PROTOCOLS, openSocket, type OnData, type OpenedSocket, type Target } from '../net/connect.ts';
@@ -45,6 +51,8 @@ export class Endpoint implements UpstreamEndpoint {
   config: EndpointConfig;
   inFlight = 0;
   available = true;
+  /** Nobody judges endpoints yet. */
+  readonly observer: AttemptObserver | null = null;
   readonly latency: PeakEwma;
   readonly meters: EndpointMeters;
   readonly target: Target;
