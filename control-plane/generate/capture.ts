@@ -91,7 +91,9 @@ function externalHosts(external: MeshExternal, taken: Set<string>): VirtualHost[
           const name = destinationName(host, port.port);
           const domains = [name, ...(port.port === 80 ? [host] : [])].filter((d) => !taken.has(d) && taken.add(d));
           const routes = [externalRoute(name, { external, port, host, address: '' })];
-          return domains.length === 0 ? [] : [VirtualHost.fromPartial({ name, domains, routes })];
+          return domains.length === 0
+            ? []
+            : [VirtualHost.fromPartial({ name, domains, routes, includeRequestAttemptCount: true })];
         }),
     );
 }
@@ -111,7 +113,12 @@ function virtualHost(
   // Envoy refuses a table with the same domain twice.
   const domains = domainsOf(service, port, client).filter((domain) => !taken.has(domain) && taken.add(domain));
   const routes = routeMessages(visibleRoutes(port.routes, client.namespace), context);
-  return { name: destinationName(service.host, port.port), domains, routes };
+  return VirtualHost.fromPartial({
+    name: destinationName(service.host, port.port),
+    domains,
+    routes,
+    includeRequestAttemptCount: true,
+  });
 }
 
 function domainsOf({ name, namespace, host, addresses }: MeshService, { port }: ServicePort, client: Client): string[] {

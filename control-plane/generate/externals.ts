@@ -35,7 +35,9 @@ export function externalListener(name: string, target: ExternalTarget, address: 
 }
 
 export function externalRoutes(name: string, target: ExternalTarget): RouteConfiguration {
-  const virtualHosts = [{ name, domains: ['*'], routes: [externalRoute(name, target)] }];
+  const virtualHosts = [
+    { name, domains: ['*'], routes: [externalRoute(name, target)], includeRequestAttemptCount: true },
+  ];
   return RouteConfiguration.fromPartial({ name, virtualHosts });
 }
 

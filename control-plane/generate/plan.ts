@@ -194,7 +194,9 @@ function planAddress(
     case TYPE.listener:
       return made(() => Listener.encode(podListener(name, { address, port }, protocol, dialect)).finish());
     case TYPE.route: {
-      const virtualHosts = [{ name, domains: ['*'], routes: [plainRoute(name, DEFAULT_ROUTE_POLICY)] }];
+      const virtualHosts = [
+        { name, domains: ['*'], routes: [plainRoute(name, DEFAULT_ROUTE_POLICY)], includeRequestAttemptCount: true },
+      ];
       return made(() => RouteConfiguration.encode(RouteConfiguration.fromPartial({ name, virtualHosts })).finish());
     }
     case TYPE.cluster:

@@ -32,7 +32,9 @@ export interface RouteContext {
 
 /** @param routes those that the client sees */
 export function routeTable(name: string, routes: readonly Route[], context: RouteContext): RouteConfiguration {
-  const virtualHosts = [{ name, domains: ['*'], routes: routeMessages(routes, context) }];
+  const virtualHosts = [
+    { name, domains: ['*'], routes: routeMessages(routes, context), includeRequestAttemptCount: true },
+  ];
   return RouteConfiguration.fromPartial({ name, virtualHosts });
 }
 

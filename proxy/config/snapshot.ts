@@ -192,6 +192,8 @@ export interface ForwardConfig {
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly retry: RetryConfig | null;
+  /** Requests carry `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
+  readonly countAttempts?: boolean;
   /** The failure when the chosen cluster does not exist (Envoy `cluster_not_found_response_code`); absent: `no-cluster`, 503. */
   readonly missingCluster?: 'unavailable-destination';
 }

@@ -29,6 +29,10 @@ export class Exchange {
   endpoint: UpstreamEndpoint | null;
   /** Tries begun. */
   attempts: number;
+  /** The how many-th try this is of a hop before us, by `x-envoy-attempt-count`; 0: not said. */
+  outerAttempts: number;
+  /** What the hop before us leaves for the answer, in milliseconds from the start; 0: not said. */
+  outerTimeoutMs: number;
   /** Status sent down; 0 before. */
   status: number;
   /** Of a gRPC call, as its client reads it; -1: none yet, or no call. */
@@ -51,6 +55,8 @@ export class Exchange {
     this.cluster = null;
     this.endpoint = null;
     this.attempts = 0;
+    this.outerAttempts = 0;
+    this.outerTimeoutMs = 0;
     this.status = 0;
     this.grpcStatus = -1;
     this.failure = null;

@@ -7,6 +7,10 @@ import type { HeaderList } from '../http/headers.ts';
 /** Envoy's name for the client's identity (HTTP connection manager, x-forwarded-client-cert). */
 export const CLIENT_CERT_HEADER = 'x-forwarded-client-cert';
 
+/** What sidecars tell each other of a request (`proxy/forwarding/hops.ts`). */
+export const ATTEMPT_COUNT_HEADER = 'x-envoy-attempt-count';
+export const EXPECTED_TIMEOUT_HEADER = 'x-envoy-expected-rq-timeout-ms';
+
 /** Whole names and beginnings of names. `-` stands for `_` too: CGI and WSGI servers cannot tell them apart. */
 export const STRIPPED_FROM_OUTSIDE: { readonly names: readonly string[]; readonly prefixes: readonly string[] } = {
   names: [CLIENT_CERT_HEADER],
@@ -25,14 +29,23 @@ function isStripped(name: string): boolean {
   return false;
 }
 
-/** Removes every header of `STRIPPED_FROM_OUTSIDE`. */
-export function stripIdentity(headers: HeaderList): void {
+/**
+ * Removes every header of `STRIPPED_FROM_OUTSIDE`.
+ * @param trusted a peer that proved its identity, or the application beside us: what hops tell each other stays
+ * @returns whether something of that is there
+ */
+export function stripIdentity(headers: HeaderList, trusted = false): boolean {
   const { fields } = headers;
+  let hopsSpeak = false;
   for (let i = 0; i < fields.length;) {
     const name = fields[i]!;
-    if (isStripped(name)) headers.remove(name);
-    else i += 2;
+    if (!isStripped(name)) i += 2;
+    else if (trusted && (name === ATTEMPT_COUNT_HEADER || name === EXPECTED_TIMEOUT_HEADER)) {
+      hopsSpeak = true;
+      i += 2;
+    } else headers.remove(name);
   }
+  return hopsSpeak;
 }
 
 /**

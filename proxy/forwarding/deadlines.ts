@@ -24,9 +24,10 @@ export class Deadlines {
     return Math.min(this.requestMs, this.callMs, this.tryMs, this.waitMs, this.continueMs, this.idleMs);
   }
 
-  /** Sets those that a route and the client name. @param callMs clock milliseconds */
-  admit(startMs: number, { timeoutMs, idleTimeoutMs }: ForwardConfig, callMs: number): void {
+  /** Sets those that a route and the client name. @param callMs clock milliseconds @param outerTimeoutMs what the hop before leaves; 0: nothing said */
+  admit(startMs: number, { timeoutMs, idleTimeoutMs }: ForwardConfig, callMs: number, outerTimeoutMs: number): void {
     if (timeoutMs > 0) this.requestMs = startMs + timeoutMs;
+    if (outerTimeoutMs > 0) this.requestMs = Math.min(this.requestMs, startMs + outerTimeoutMs);
     if (idleTimeoutMs > 0) this.idleMs = startMs + idleTimeoutMs;
     this.callMs = callMs;
   }

@@ -27,8 +27,9 @@ import { directAnswer } from './direct-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { editRequest, editResponse } from './edits.ts';
 import { callDeadlineMs, cutShort, noteHead, noteTrailers, passDeadline } from './grpc-call.ts';
+import { passAttempt, passTimeout, sayRetried } from './hops.ts';
 import { outcomeOf, peerSaid } from './outcome.ts';
-import { decideRetry, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
+import { decideRetry, isInVain, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
 import { openTunnel } from './tunnel.ts';
 
 type Phase = 'parked' | 'endpoint' | 'backoff' | 'trying' | 'done';
@@ -133,8 +134,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
 
   onAttemptOpen(_attempt: Attempt, stream: UpstreamStream): void {
     const head = this.exchange.request;
-    const { callMs } = this.#due;
-    if (callMs !== NEVER) passDeadline(head.headers, callMs - this.#context.clock.now());
+    this.#tellNextHop(head.headers);
     stream.writeHead(head, head.body);
     const policy = this.#action?.retry ?? null;
     this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
@@ -208,9 +208,10 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
       this.fail('overflow', `cluster ${cluster.config.name} has ${requests.total} requests under way`);
       return;
     }
-    cluster.budgetDeposit(x.startMs);
+    // Retries of a hop before us pay for none of ours.
+    if (x.outerAttempts <= 1) cluster.budgetDeposit(x.startMs);
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
-    this.#due.admit(x.startMs, action, callDeadlineMs(x));
+    this.#due.admit(x.startMs, action, callDeadlineMs(x), x.outerTimeoutMs);
     this.#try();
   }
 
@@ -245,6 +246,14 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     this.#arm();
   }
 
+  #tellNextHop(headers: HeaderList): void {
+    const { callMs, requestMs, tryMs } = this.#due;
+    const answerMs = Math.min(requestMs, tryMs);
+    if (callMs !== NEVER) passDeadline(headers, callMs - this.#context.clock.now());
+    if (answerMs !== NEVER) passTimeout(headers, answerMs - this.#context.clock.now());
+    if (this.#action?.countAttempts === true) passAttempt(this.exchange);
+  }
+
   /** True: another try is scheduled, and what came of this one is forgotten. */
   #retry(attempt: Attempt, outcome: AttemptOutcome): boolean {
     const x = this.exchange;
@@ -252,9 +261,12 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     const { cluster } = x;
     if (policy === null || cluster === null || this.#answering) return false;
     const retried = retriedRequest(policy, x, this.#body.isReplayable);
-    if (decideRetry(policy, retried, outcome, x.attempts) !== 'yes') return false;
+    const verdict = decideRetry(policy, retried, outcome, x.attempts);
     const now = this.#context.clock.now();
-    if (!cluster.budgetWithdraw(now)) return false;
+    if (verdict !== 'yes' || !cluster.budgetWithdraw(now)) {
+      if (isInVain(verdict, x.attempts)) this.#context.givenUp.note(x.traceId, this.#context.clock.wall());
+      return false;
+    }
     attempt.endpoint.meters.retry();
     (this.#tried ??= []).push(attempt.endpoint);
     attempt.cancel();
@@ -275,10 +287,17 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     this.#body.release();
     noteHead(x, head);
     x.headMs = now - x.startMs;
+    if (x.peer.direction === 'inbound' && (head.status >= 500 || x.grpcStatus > 0)) this.#sayIfRetried(head.headers);
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
     const upstream = head.status === 101 ? attempt.handOver() : null;
     if (upstream !== null) this.#tunnel(upstream);
+  }
+
+  /** The application failed because of a call that was tried again already: its own caller is spared the whole tree once more. */
+  #sayIfRetried(headers: HeaderList): void {
+    const { peer, traceId } = this.exchange;
+    if (peer.identity !== '' && this.#context.givenUp.has(traceId, this.#context.clock.wall())) sayRetried(headers);
   }
 
   /** Hands both ends over; what is left for us is the record. */

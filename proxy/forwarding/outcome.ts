@@ -6,6 +6,7 @@ import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts
 import { grpcStatusIn } from '../http/grpc.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { ResponseHead } from '../http/message.ts';
+import { saysRateLimited, saysRetried } from './hops.ts';
 import type { AttemptOutcome } from './retry.ts';
 
 function isFailureKind(word: string): word is FailureKind {
@@ -49,5 +50,6 @@ export function outcomeOf(head: ResponseHead, kind: FailureKind | null, isGrpc: 
     grpcStatus,
     retryAfterMs: retryAfterMs(head.headers),
     unsentReason: isUnsent(kind),
+    isFinal: saysRetried(head.headers) || saysRateLimited(head.headers),
   };
 }

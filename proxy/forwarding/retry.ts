@@ -18,7 +18,11 @@ export type RetryVerdict =
   | 'no: method'
   | 'no: body'
   | 'no: attempts'
-  | 'no: retry-after';
+  | 'no: retry-after'
+  /** This is a retry of a hop before us: it is that one's to go on. */
+  | 'no: outer retry'
+  /** A hop after us tried again in vain, or asks not to be asked again. */
+  | 'no: tried below';
 
 export interface RetriedRequest {
   readonly method: string;
@@ -26,14 +30,22 @@ export interface RetriedRequest {
   /** All of the body that has come is kept, or none has come: another attempt can send the same bytes. */
   readonly replayable: boolean;
   readonly isGrpc: boolean;
+  /** A hop before us tries it again already. */
+  readonly isOuterRetry: boolean;
 }
 
 /** What was asked of an upgrade may have been done already, as little repeatable as the CONNECT that it becomes. */
 export function retriedRequest(policy: RetryConfig, exchange: Exchange, replayable: boolean): RetriedRequest {
-  const { request, isGrpc } = exchange;
+  const { request, isGrpc, outerAttempts } = exchange;
   const key = policy.idempotencyKeyHeader;
   const method = request.upgrade === '' ? request.method : 'CONNECT';
-  return { method, hasIdempotencyKey: key !== '' && request.headers.has(key), replayable, isGrpc };
+  return {
+    method,
+    hasIdempotencyKey: key !== '' && request.headers.has(key),
+    replayable,
+    isGrpc,
+    isOuterRetry: outerAttempts > 1,
+  };
 }
 
 export type AttemptOutcome =
@@ -47,6 +59,8 @@ export type AttemptOutcome =
       readonly retryAfterMs: number;
       /** The peer's sidecar says, by `tulle-reason`, that the request did not reach its application. */
       readonly unsentReason: boolean;
+      /** Who answers says that trying again is of no use. */
+      readonly isFinal: boolean;
     };
 
 /**
@@ -76,7 +90,20 @@ export function decideRetry(
       ? judgeFailure(policy, request, outcome.failure)
       : judgeResponse(policy, request, outcome);
   if (verdict !== 'yes') return verdict;
+  if (outcome.kind === 'response' && outcome.isFinal) return 'no: tried below';
+  if (request.isOuterRetry && !neverArrived(outcome)) return 'no: outer retry';
   return attemptsMade > policy.attempts ? 'no: attempts' : 'yes';
+}
+
+/** Of the verdict on the last try: it was tried again, by us or below, or only the budget stands against it. */
+export function isInVain(verdict: RetryVerdict, attemptsMade: number): boolean {
+  return attemptsMade > 1 || verdict === 'yes' || verdict === 'no: tried below';
+}
+
+/** Costs nobody anything to try again, however many hops do so. */
+function neverArrived(outcome: AttemptOutcome): boolean {
+  if (outcome.kind === 'response') return outcome.unsentReason;
+  return FAILURES[outcome.failure.kind].retry === 'unsent' || outcome.failure.sent === 'nothing';
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { FAILURES } from '../exchange/failure.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import { CLIENT_CERT_HEADER, stripIdentity } from '../filters/identity.ts';
+import { readHop } from '../forwarding/hops.ts';
 import { grpcStatusOfHttp } from '../http/grpc.ts';
 import { formatAccess } from '../telemetry/access-log.ts';
 import type { Counter } from '../telemetry/cells.ts';
@@ -28,7 +29,8 @@ export interface ObserveEnv {
 export function prepareExchange(exchange: Exchange, env: ObserveEnv): void {
   const { headers } = exchange.request;
   const { peer } = exchange;
-  stripIdentity(headers);
+  // Who may say what hops tell each other: a verified peer, and the application beside us.
+  if (stripIdentity(headers, peer.direction === 'outbound' || peer.identity !== '')) readHop(exchange);
   if (peer.clientCert !== '') headers.add(CLIENT_CERT_HEADER, peer.clientCert);
   const trace = continueTrace(headers, env.ids);
   exchange.requestId = trace.requestId;

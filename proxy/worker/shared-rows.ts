@@ -6,6 +6,7 @@ import { localCounts, sharedCounts, type PodCounts } from '../exchange/pod-count
 /** Memory that all workers of the pod count in, and which of them this is. */
 export interface SharedMemory {
   readonly counts: SharedArrayBuffer;
+  readonly givenUp: SharedArrayBuffer;
   readonly workers: number;
   readonly slot: number;
 }

@@ -12,6 +12,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { localCounts } from '../exchange/pod-counts.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import type { ForwardContext } from '../forwarding/context.ts';
+import { GivenUp } from '../forwarding/given-up.ts';
 import { workloadOf } from '../net/peer-identity.ts';
 import { isListening } from '../net/probe.ts';
 import { MeshTls } from '../net/tls.ts';
@@ -60,6 +61,7 @@ export class Worker {
   readonly #tls: MeshTls;
   readonly #resolver: NameResolver;
   readonly #rows: SharedRows | null;
+  readonly #givenUp: GivenUp;
   readonly #runtime: Runtime;
   readonly #destinations: Destinations;
   readonly #http: Record<Direction, HttpConnections>;
@@ -79,6 +81,7 @@ export class Worker {
     this.#meters = new Meters(env.registry);
     this.#tls = new MeshTls(settings.trustDomain);
     this.#rows = env.memory === null ? null : new SharedRows(env.memory);
+    this.#givenUp = new GivenUp(env.memory?.givenUp);
     const clusterEnv = this.#clusterEnv();
     this.#resolver = this.#createResolver();
     this.#runtime = new Runtime(clusterEnv, this.#resolver);
@@ -233,6 +236,7 @@ export class Worker {
       replayBytes: REPLAY_BYTES,
       maxBodyBytes: limits.maxBodyBytes,
       endpointWaitMs: WAIT_MS,
+      givenUp: this.#givenUp,
       tunnels: this.#meters.tunnels.with(direction),
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),

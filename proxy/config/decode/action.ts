@@ -7,9 +7,9 @@ import {
   RouteAction_ClusterNotFoundResponseCode as NotFound,
   type DirectResponseAction,
   type RedirectAction,
-  type RetryPolicy,
   type Route,
   type RouteAction,
+  type VirtualHost,
   type WeightedCluster,
 } from '#api/generated/envoy/config/route/v3/route.ts';
 import type { RegexMatchAndSubstitute } from '#api/generated/envoy/type/matcher/v3/matcher.ts';
@@ -42,17 +42,19 @@ const REDIRECT_STATUS: Readonly<Record<number, RedirectConfig['status']>> = {
   [Code.PERMANENT_REDIRECT]: 308,
 };
 
-/** @param hostRetry policy of the virtual host, in force where the route has none. */
+/** What of a virtual host concerns its routes: a retry policy for those that have none, and whether tries are counted in a header. */
+export type HostDefaults = Pick<VirtualHost, 'retryPolicy' | 'includeRequestAttemptCount'>;
+
 export function decodeAction(
   route: Route,
-  hostRetry: RetryPolicy | undefined,
+  host: HostDefaults,
   maxBodyBytes: number,
   path: string,
   problems: Problems,
 ): RouteActionConfig {
   switch (route.action?.$case) {
     case 'route':
-      return decodeForward(route, route.action.value, hostRetry, path, problems);
+      return decodeForward(route, route.action.value, host, path, problems);
     case 'redirect':
       return { kind: 'redirect', redirect: decodeRedirect(route.action.value, at(path, 'redirect'), problems) };
     case 'directResponse':
@@ -66,12 +68,12 @@ export function decodeAction(
 function decodeForward(
   route: Route,
   action: RouteAction,
-  hostRetry: RetryPolicy | undefined,
+  host: HostDefaults,
   path: string,
   problems: Problems,
 ): ForwardConfig {
   const where = at(path, 'route');
-  const policy = action.retryPolicy ?? hostRetry;
+  const policy = action.retryPolicy ?? host.retryPolicy;
   if (action.prefixRewrite !== '' && route.match?.pathSpecifier?.$case === 'safeRegex') {
     problems.add(at(where, 'prefix_rewrite'), 'cannot be used with safe_regex', 'match by prefix or path');
   }
@@ -92,6 +94,7 @@ function decodeForward(
       policy === undefined
         ? null
         : decodeRetry(policy, decodeRetryOptions(route.metadata, path, problems), at(where, 'retry_policy'), problems),
+    ...(host.includeRequestAttemptCount && { countAttempts: true }),
   };
 }
 

@@ -2,16 +2,11 @@
  * `RouteConfiguration` to the route table of a snapshot: virtual hosts, their domains, their routes in order.
  * What a route does stands in action.ts, what it matches in match.ts.
  */
-import {
-  RouteConfiguration,
-  type RetryPolicy,
-  type Route,
-  type VirtualHost,
-} from '#api/generated/envoy/config/route/v3/route.ts';
+import { RouteConfiguration, type Route, type VirtualHost } from '#api/generated/envoy/config/route/v3/route.ts';
 import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../snapshot.ts';
-import { decodeAction } from './action.ts';
+import { decodeAction, type HostDefaults } from './action.ts';
 import { decodeHeaderEdits } from './headers.ts';
 import { decodeMatch } from './match.ts';
 import { readMessage } from './message.ts';
@@ -63,7 +58,7 @@ function decodeVirtualHost(
     name: host.name,
     domains: host.domains.map((d, i) => decodeDomain(d, seen.domains, at(path, `domains[${i}]`), problems)),
     routes: host.routes.map((route, i) =>
-      decodeOneRoute(route, host.retryPolicy, maxBodyBytes, at(path, `routes[${i}]`), problems),
+      decodeOneRoute(route, host, maxBodyBytes, at(path, `routes[${i}]`), problems),
     ),
   };
 }
@@ -80,7 +75,7 @@ function decodeDomain(text: string, seen: Set<string>, path: string, problems: P
 
 function decodeOneRoute(
   route: Route,
-  hostRetry: RetryPolicy | undefined,
+  host: HostDefaults,
   maxBodyBytes: number,
   path: string,
   problems: Problems,
@@ -102,6 +97,6 @@ function decodeOneRoute(
       path,
       problems,
     ),
-    action: decodeAction(route, hostRetry, maxBodyBytes, path, problems),
+    action: decodeAction(route, host, maxBodyBytes, path, problems),
   };
 }

@@ -61,6 +61,16 @@ t.test('what a stranger says about identity is removed, with its twins in unders
   );
 });
 
+t.test('what hops tell each other stays when a peer or the application beside us says it', async (t) => {
+  const fields = ['x-envoy-attempt-count', '2', 'x-envoy-retry-on', '5xx', 'x-envoy-expected-rq-timeout-ms', '9'];
+  const trusted = new HeaderList([...fields]);
+  t.ok(stripIdentity(trusted, true));
+  t.same(trusted.fields, ['x-envoy-attempt-count', '2', 'x-envoy-expected-rq-timeout-ms', '9']);
+  const strange = new HeaderList([...fields]);
+  t.notOk(stripIdentity(strange));
+  t.same(strange.fields, []);
+});
+
 t.test('the client is who its certificate says, quoted where it must be', async (t) => {
   const [web, cart] = ['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://cluster.local/ns/shop/sa/cart'];
   t.same(

@@ -29,11 +29,11 @@ function failure(kind: FailureKind, sent: Failure['sent'] = 'nothing'): AttemptO
 }
 
 function response(status: number, unsentReason = false, retryAfterMs = 0): AttemptOutcome {
-  return { kind: 'response', status, grpcStatus: -1, retryAfterMs, unsentReason };
+  return { kind: 'response', status, grpcStatus: -1, retryAfterMs, unsentReason, isFinal: false };
 }
 
 function trailersOnly(grpcStatus: number, unsentReason = false): AttemptOutcome {
-  return { kind: 'response', status: 200, grpcStatus, retryAfterMs: 0, unsentReason };
+  return { kind: 'response', status: 200, grpcStatus, retryAfterMs: 0, unsentReason, isFinal: false };
 }
 
 type Row = readonly [
@@ -49,6 +49,7 @@ interface More {
   readonly lost?: boolean;
   readonly made?: number;
   readonly grpc?: boolean;
+  readonly outer?: boolean;
 }
 
 const RESET = failure('upstream-reset', 'body');
@@ -129,6 +130,22 @@ const ROWS: readonly Row[] = [
     'no: condition',
     { grpc: true },
   ],
+  [
+    'a hop below tried it again',
+    on('5xx'),
+    'GET',
+    { ...response(503), isFinal: true } as AttemptOutcome,
+    'no: tried below',
+  ],
+  ['a retry of an outer hop', on('5xx'), 'GET', response(503), 'no: outer retry', { outer: true }],
+  [
+    'a retry of an outer hop, not sent',
+    on('connect-failure'),
+    'POST',
+    failure('connect-failure'),
+    'yes',
+    { outer: true },
+  ],
   ['retry-after, too long', on('5xx'), 'GET', response(503, false, 60_000), 'no: retry-after'],
 ];
 
@@ -139,6 +156,7 @@ t.test('each outcome gets its verdict', async (t) => {
       hasIdempotencyKey: more?.key ?? false,
       replayable: more?.lost !== true,
       isGrpc: more?.grpc ?? false,
+      isOuterRetry: more?.outer ?? false,
     };
     return [fact, decideRetry(policy, request, outcome, more?.made ?? 1)];
   });
