@@ -1,16 +1,19 @@
 /**
- * `npm run bench [-- WORD...] [--seconds N] [--rounds N]`: CPU, memory and start of the sidecar beside nginx and HAProxy in the same run.
+ * `npm run bench [-- WORD...] [--seconds N] [--rounds N]`: CPU, memory and start of the sidecar beside nginx, HAProxy, nghttpx and Envoy in the same run.
  * Words choose scenarios by name; `sidecar` is the memory and start of an idle one. Figures are told, never judged by the exit status.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { startApplication } from './lib/application.ts';
 import { makeCertificates } from './lib/certificates.ts';
+import { startEnvoy } from './lib/envoy.ts';
 import { startHaproxy } from './lib/haproxy.ts';
 import { measure, median } from './lib/measure.ts';
 import { measureSidecar, pod, startTulle } from './lib/mesh.ts';
-import { startApplication, startNginx } from './lib/nginx.ts';
+import { startNghttpx } from './lib/nghttpx.ts';
+import { startNginx } from './lib/nginx.ts';
 import { freePort } from './lib/processes.ts';
 import { scenarioTable, table, verdicts } from './lib/report.ts';
 import type { ContenderName, Place, RunningPath, Scenario } from './lib/scenario.ts';
@@ -23,6 +26,8 @@ const CONTENDERS: Readonly<Record<ContenderName, Start>> = {
   tulle: startTulle,
   nginx: startNginx,
   haproxy: startHaproxy,
+  nghttpx: startNghttpx,
+  envoy: startEnvoy,
 };
 
 const SIDECAR_STARTS = 5;
@@ -40,7 +45,7 @@ async function runScenario(scenario: Scenario, folder: string, rounds: number, s
   const { app: address } = (await pod('application')).addresses;
   const application = { address, port: await freePort(address) };
   const appFolder = join(folder, 'application');
-  const running = await startApplication(appFolder, address, application.port);
+  const running = await startApplication(scenario, appFolder, address, application.port);
   const certificates = makeCertificates(folder);
   const paths = new Map<ContenderName, RunningPath>();
   try {
@@ -78,7 +83,7 @@ async function main(): Promise<void> {
   const isWanted = (name: string): boolean =>
     positionals.length === 0 || positionals.some((word) => name.includes(word));
   const scenarios = SCENARIOS.filter(({ name }) => isWanted(name));
-  const missing = ['nginx', 'openssl'].filter((name) => scenarios.length > 0 && findTool(name) === null);
+  const missing = ['nginx', 'openssl', 'h2load'].filter((name) => scenarios.length > 0 && findTool(name) === null);
   if (missing.length > 0) throw new Error(missing.map(howToGet).join('; '));
   if (findTool('wrk') === null) console.log(`${howToGet('wrk')}: using the built-in loader`);
   console.log(

@@ -3,13 +3,14 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, start, untilAnswered, type Running } from './processes.ts';
-import type { Place, RunningPath, Scenario } from './scenario.ts';
+import { untilServed } from './application.ts';
+import { freePort, start, type Running } from './processes.ts';
+import { isOpaque, speaksHttp2, type Place, type RunningPath, type Scenario } from './scenario.ts';
 import { needTool } from './tools.ts';
 
 const LOCAL = '127.0.0.1';
 
-function run(folder: string, bind: string, server: string): Promise<Running> {
+function run(folder: string, mode: 'http' | 'tcp', bind: string, server: string): Promise<Running> {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(
@@ -18,17 +19,16 @@ function run(folder: string, bind: string, server: string): Promise<Running> {
   nbthread 1
   maxconn 4096
 defaults
-  mode http
+  mode ${mode}
   timeout connect 1s
   timeout client 1m
   timeout server 1m
-  timeout http-keep-alive 1m
-  http-reuse always
+  timeout http-keep-alive 1m${mode === 'http' ? '\n  http-reuse always' : ''}
 frontend in
   bind ${bind}
   default_backend next
 backend next
-  server next ${server} pool-max-conn 256
+  server next ${server}${mode === 'http' ? ' pool-max-conn 256' : ''}
 `,
   );
   return start([needTool('haproxy'), '-db', '-q', '-f', file], join(folder, 'output.log'));
@@ -38,19 +38,23 @@ export async function startHaproxy(scenario: Scenario, place: Place): Promise<Ru
   const { application, certificates, folder } = place;
   const port = await freePort(LOCAL);
   const app = `${application.address}:${application.port}`;
+  const mode = isOpaque(scenario) ? 'tcp' : 'http';
+  const plain = speaksHttp2(scenario) ? ' proto h2' : '';
+  const secured = speaksHttp2(scenario) ? ' alpn h2' : '';
   const started: Running[] = [];
   if (scenario.hops === 1) {
-    started.push(await run(join(folder, 'a'), `${LOCAL}:${port}`, app));
+    started.push(await run(join(folder, 'a'), mode, `${LOCAL}:${port}${plain}`, `${app}${plain}`));
   } else {
     const between = await freePort(LOCAL);
-    const tls = `crt ${certificates.both} ca-file ${certificates.ca} verify required ssl-min-ver TLSv1.3`;
+    const tls = `crt ${certificates.both} ca-file ${certificates.ca} verify required ssl-min-ver TLSv1.3${secured}`;
+    const next = `${LOCAL}:${between} ssl ${tls} verifyhost localhost no-ssl-reuse`;
     started.push(
-      await run(join(folder, 'a'), `${LOCAL}:${port}`, `${LOCAL}:${between} ssl ${tls} verifyhost localhost`),
-      await run(join(folder, 'b'), `${LOCAL}:${between} ssl ${tls}`, app),
+      await run(join(folder, 'a'), mode, `${LOCAL}:${port}${plain}`, next),
+      await run(join(folder, 'b'), mode, `${LOCAL}:${between} ssl ${tls}`, `${app}${plain}`),
     );
   }
   const target = { address: LOCAL, port, host: 'localhost' };
-  await untilAnswered(target, '/', 20);
+  await untilServed(scenario, target);
   return {
     target,
     pids: started.map(({ pid }) => pid),

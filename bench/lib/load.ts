@@ -1,11 +1,13 @@
 /**
- * Closed-loop load over HTTP/1.1: by wrk, or by a small loader of our own where wrk is missing.
+ * Load of every kind. Closed-loop HTTP/1.1 comes from wrk, or from a small loader of our own where wrk is missing.
  * The loader's CPU is nobody's figure, so it may cost what it costs.
  */
 import { execFile } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
-import type { Target } from './scenario.ts';
+import { loadOpaque } from './bytes.ts';
+import { loadByH2load } from './h2load.ts';
+import { isOpaque, type Scenario, type Target } from './scenario.ts';
 import { findTool } from './tools.ts';
 
 export interface LoadResult {
@@ -17,8 +19,11 @@ export interface LoadResult {
   readonly p99Ms: number;
 }
 
-/** Keeps `connections` connections busy for `seconds`. */
-export function load(target: Target, connections: number, seconds: number): Promise<LoadResult> {
+/** Puts the load of a scenario on a path for `seconds`. */
+export function load(target: Target, scenario: Scenario, seconds: number): Promise<LoadResult> {
+  const { protocol, rate, connections } = scenario;
+  if (isOpaque(scenario)) return loadOpaque(target, scenario, seconds);
+  if (protocol !== 'http1' || rate > 0) return loadByH2load(target, scenario, seconds);
   const wrk = findTool('wrk');
   return wrk === null ? loadOurselves(target, connections, seconds) : loadByWrk(wrk, target, connections, seconds);
 }

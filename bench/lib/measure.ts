@@ -25,7 +25,7 @@ export async function measure(
   rounds: number,
   seconds: number,
 ): Promise<Figures[]> {
-  for (const path of paths.values()) await load(path.target, scenario.connections, WARM_UP_SECONDS);
+  for (const path of paths.values()) await load(path.target, scenario, WARM_UP_SECONDS);
   const samples = new Map<ContenderName, Figures[]>([...paths.keys()].map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [name, path] of paths) samples.get(name)?.push(await sample(name, path, scenario, seconds));
@@ -41,7 +41,7 @@ async function sample(
 ): Promise<Figures> {
   const total = (): number => path.pids.reduce((sum, pid) => sum + cpuUs(pid), 0);
   const before = total();
-  const result = await load(path.target, scenario.connections, seconds);
+  const result = await load(path.target, scenario, seconds);
   const used = total() - before;
   return {
     contender,

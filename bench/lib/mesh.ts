@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { FolderTokens, loadTokenKey } from '../../control-plane/identity/tokens.ts';
 import { AddressPool, type ReplicaAddresses } from '../../cli/run/addresses.ts';
+import { untilServed } from './application.ts';
 import { rssMb, start, untilAnswered, type Running } from './processes.ts';
-import type { Place, RunningPath, Scenario } from './scenario.ts';
+import type { Place, Protocol, RunningPath, Scenario } from './scenario.ts';
 
 const DIST = join(import.meta.dirname, '..', '..', 'dist');
 const NAMESPACE = 'bench';
@@ -46,7 +47,7 @@ function flags(values: Readonly<Record<string, string>>): string[] {
 }
 
 /** The manifests of the mesh; JSON is YAML too. */
-function manifests(pods: readonly object[], port: number): string {
+function manifests(pods: readonly object[], port: number, appProtocol = 'http'): string {
   const meta = (name: string) => ({ name, namespace: NAMESPACE });
   const items = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
@@ -58,7 +59,7 @@ function manifests(pods: readonly object[], port: number): string {
       spec: {
         selector: { app: 'app' },
         clusterIP: '10.96.0.10',
-        ports: [{ name: 'http', port: 80, targetPort: port, appProtocol: 'http' }],
+        ports: [{ name: 'http', port: 80, targetPort: port, appProtocol }],
       },
     },
     ...pods,
@@ -140,6 +141,14 @@ async function startMesh(folder: string, manifest: string): Promise<Mesh> {
   };
 }
 
+const APP_PROTOCOL: Readonly<Record<Protocol, string>> = {
+  http1: 'http',
+  http2: 'kubernetes.io/h2c',
+  grpc: 'grpc',
+  bytes: 'tcp',
+  connections: 'tcp',
+};
+
 export async function startTulle(scenario: Scenario, place: Place): Promise<RunningPath> {
   const { application, folder } = place;
   const meshed = scenario.hops === 2;
@@ -155,13 +164,14 @@ export async function startTulle(scenario: Scenario, place: Place): Promise<Runn
         podObject(app.name, 'app', appAddress, application.port, meshed),
       ],
       application.port,
+      APP_PROTOCOL[scenario.protocol],
     ),
   );
   const target = { address: client.addresses.app, port: PORTS.outbound, host: HOST };
   const listen = `${HOST}:80=${target.address}:${target.port}`;
   const sidecars = [await mesh.sidecar(client, { 'outbound-listen': listen })];
   if (meshed) sidecars.push(await mesh.sidecar(app, {}));
-  await untilAnswered(target, '/', 20);
+  await untilServed(scenario, target);
   return {
     target,
     pids: sidecars.map(({ pid }) => pid),

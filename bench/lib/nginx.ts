@@ -33,13 +33,9 @@ http {
 }
 
 /** The application: answers everything with one byte. */
-export async function startApplication(folder: string, address: string, port: number): Promise<Running> {
-  const running = await run(
-    folder,
-    `server { listen ${address}:${port} reuseport; location / { default_type text/plain; return 200 'x'; } }`,
-  );
-  await untilAnswered({ address, port }, '/', 20);
-  return running;
+export function startNginxApplication(folder: string, address: string, port: number, http2: boolean): Promise<Running> {
+  const listen = `listen ${address}:${port} reuseport${http2 ? ' http2' : ''};`;
+  return run(folder, `server { ${listen} location / { default_type text/plain; return 200 'x'; } }`);
 }
 
 function server(listen: string, upstream: string, scheme: 'http' | 'https', more: string): string {

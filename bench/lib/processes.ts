@@ -13,6 +13,8 @@ const READY_TIMEOUT_MS = 15_000;
 
 export interface Running {
   readonly pid: number;
+  /** Processes that it has started and that run now. */
+  children(): readonly number[];
   stop(): Promise<void>;
 }
 
@@ -37,7 +39,13 @@ export async function start(
   });
   alive.add(child);
   child.once('exit', () => alive.delete(child));
-  return { pid: child.pid ?? 0, stop: () => stop(child) };
+  const pid = child.pid ?? 0;
+  return { pid, children: () => childrenOf(pid), stop: () => stop(child) };
+}
+
+function childrenOf(pid: number): readonly number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -2,7 +2,7 @@
  * Figures as a Markdown table, ready for `bench/README.md`, with ratios to the first contender that is ours.
  */
 import type { Figures } from './measure.ts';
-import type { Scenario } from './scenario.ts';
+import type { Budget, Scenario } from './scenario.ts';
 
 const HEAD = ['', 'CPU µs/request', 'tulle is', 'requests/s', 'p50 ms', 'p99 ms', 'RSS MB', 'failed'];
 
@@ -33,11 +33,17 @@ export function scenarioTable(figures: readonly Figures[]): string {
 export function verdicts(scenario: Scenario, figures: readonly Figures[]): string[] {
   const ours = figures.find((f) => f.contender === 'tulle');
   if (ours === undefined) return [];
-  return figures.flatMap((peer) => {
-    const budget = scenario.budgets[peer.contender];
-    if (budget === undefined) return [];
-    const ratio = ours.cpuUs / peer.cpuUs;
-    const verdict = ratio <= budget ? 'within' : 'OVER';
-    return [`${verdict} budget: ${ratio.toFixed(2)} x ${peer.contender}, to be at most ${budget} x`];
+  return scenario.budgets.flatMap(({ peer, of, atMost }) => {
+    const theirs = figures.find((f) => f.contender === peer);
+    if (theirs === undefined) return [];
+    const ratio = OF[of](ours) / OF[of](theirs);
+    const verdict = ratio <= atMost ? 'within' : 'OVER';
+    return [`${verdict} budget: ${ratio.toFixed(2)} x the ${of} of ${peer}, to be at most ${atMost} x`];
   });
 }
+
+const OF: Readonly<Record<Budget['of'], (figures: Figures) => number>> = {
+  cpu: (figures) => figures.cpuUs,
+  p50: (figures) => figures.p50Ms,
+  p99: (figures) => figures.p99Ms,
+};

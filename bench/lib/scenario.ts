@@ -1,20 +1,37 @@
 /**
- * What a scenario and a contender are. Types only: scenarios are data, and a new one needs no new code as long as its contenders know its shape.
+ * What a scenario and a contender are. Scenarios are data, and a new one needs no new code as long as its contenders know its shape.
  */
+
+/**
+ * What the client speaks. `bytes` are opaque and counted in MiB that the application sends; `connections` are opaque too, short, and each
+ * is one with its handshakes.
+ */
+export type Protocol = 'http1' | 'http2' | 'grpc' | 'bytes' | 'connections';
 
 export interface Scenario {
   readonly name: string;
   readonly title: string;
+  readonly protocol: Protocol;
   /** 1: client, proxy, application. 2: client, proxy, mutual TLS, proxy, application. */
   readonly hops: 1 | 2;
-  /** Client connections, each with one request at a time. */
+  /** Of the client. */
   readonly connections: number;
+  /** Requests at a time on each connection. */
+  readonly streams: number;
+  /** Requests a second in all; 0: as fast as it goes. */
+  readonly rate: number;
   readonly contenders: readonly ContenderName[];
-  /** CPU per request, at most this many times that of the peer. */
-  readonly budgets: Readonly<Partial<Record<ContenderName, number>>>;
+  readonly budgets: readonly Budget[];
 }
 
-export type ContenderName = 'tulle' | 'nginx' | 'haproxy';
+/** Ours is at most so many times the peer's. */
+export interface Budget {
+  readonly peer: ContenderName;
+  readonly of: 'cpu' | 'p50' | 'p99';
+  readonly atMost: number;
+}
+
+export type ContenderName = 'tulle' | 'nginx' | 'haproxy' | 'nghttpx' | 'envoy';
 
 /** Where load goes in. */
 export interface Target {
@@ -36,7 +53,7 @@ export interface RunningPath {
 export interface Place {
   /** Empty folder of its own for configuration. */
   readonly folder: string;
-  /** The application, answering `GET /` with one byte. */
+  /** The application, which speaks the scenario's protocol. */
   readonly application: { readonly address: string; readonly port: number };
   readonly certificates: Certificates;
 }
@@ -48,4 +65,13 @@ export interface Certificates {
   readonly key: string;
   /** Certificate and key in one file, as HAProxy wants it. */
   readonly both: string;
+}
+
+/** How the HTTP version is spoken to the next hop. */
+export function speaksHttp2({ protocol }: Pick<Scenario, 'protocol'>): boolean {
+  return protocol === 'http2' || protocol === 'grpc';
+}
+
+export function isOpaque({ protocol }: Pick<Scenario, 'protocol'>): boolean {
+  return protocol === 'bytes' || protocol === 'connections';
 }

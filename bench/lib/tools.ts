@@ -9,11 +9,17 @@ const INSTALL: Readonly<Record<string, string>> = {
   haproxy: 'apt-get install haproxy',
   wrk: 'apt-get install wrk',
   openssl: 'apt-get install openssl',
+  h2load: 'apt-get install nghttp2-client',
+  nghttpx: 'apt-get install nghttp2-proxy',
+  envoy: 'npm run tools',
 };
+
+/** Where `npm run tools` puts what it brings. */
+const FETCHED = join(import.meta.dirname, '..', '..', '.tulle', 'tools');
 
 /** Path of a program, null when it is not there. System folders count even when PATH has them not. */
 export function findTool(name: string): string | null {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin', FETCHED];
   return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
 }
 

@@ -5,9 +5,10 @@
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { Server, ServerCredentials, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
-import { GRPC_METHODS, PORTS } from './names.ts';
+import { GRPC_METHODS, GRPC_PORT_VARIABLE, PORTS } from './names.ts';
 
 const address = process.env['POD_IP'] ?? '127.0.0.1';
+const onlyCalls = process.env[GRPC_PORT_VARIABLE];
 
 const web = createHttpServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://self');
@@ -19,12 +20,13 @@ web.on('upgrade', (_request, socket) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
   socket.pipe(socket);
 });
-web.listen(PORTS.web, address);
+if (onlyCalls === undefined) web.listen(PORTS.web, address);
 
-createServer({ allowHalfOpen: true }, (socket) => {
+const bytes = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', () => undefined);
   socket.pipe(socket);
-}).listen(PORTS.bytes, address);
+});
+if (onlyCalls === undefined) bytes.listen(PORTS.bytes, address);
 
 const calls = new Server();
 calls.addService(
@@ -39,6 +41,6 @@ calls.addService(
     },
   },
 );
-calls.bindAsync(`${address}:${PORTS.calls}`, ServerCredentials.createInsecure(), (error) => {
+calls.bindAsync(`${address}:${onlyCalls ?? PORTS.calls}`, ServerCredentials.createInsecure(), (error) => {
   if (error !== null) throw error;
 });

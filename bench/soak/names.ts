@@ -1,5 +1,7 @@
 /** What application and clients of the soak agree on, and the manifests that put it into a mesh. */
 export const PORTS = { web: 8080, calls: 7001, bytes: 9000 } as const;
+/** Names the port of the application's gRPC server, for who wants no other. */
+export const GRPC_PORT_VARIABLE = 'SOAK_GRPC_PORT';
 export type ServiceName = keyof typeof PORTS;
 export const NAMESPACE = 'soak';
 export const REPLICAS = 2;
