@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- WORD...] [--seconds N] [--rounds N]`: CPU, memory and start of the sidecar beside nginx, HAProxy, nghttpx and Envoy in the same run.
+ * `npm run bench [-- WORD...] [--seconds N] [--rounds N] [--before DIST]`: CPU, memory and start of the sidecar beside nginx, HAProxy, nghttpx and Envoy in the same run.
  * Words choose scenarios by name; `sidecar` is the memory and start of an idle one. Figures are told, never judged by the exit status.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { SCENARIOS } from './scenarios.ts';
 
 type Start = (scenario: Scenario, place: Place) => Promise<RunningPath>;
 
-const CONTENDERS: Readonly<Record<ContenderName, Start>> = {
+const CONTENDERS: Readonly<Record<Exclude<ContenderName, 'before'>, Start>> = {
   tulle: startTulle,
   nginx: startNginx,
   haproxy: startHaproxy,
@@ -32,7 +32,15 @@ const CONTENDERS: Readonly<Record<ContenderName, Start>> = {
 
 const SIDECAR_STARTS = 5;
 
-function contendersOf(scenario: Scenario): ContenderName[] {
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Bundles to compare ours with, in place of the peers; empty: none. */
+  readonly before: string;
+}
+
+function contendersOf(scenario: Scenario, { before }: Options): ContenderName[] {
+  if (before !== '') return ['tulle', 'before'];
   return scenario.contenders.filter((name) => {
     if (name === 'tulle' || findTool(name) !== null) return true;
     console.log(`left out: ${howToGet(name)}`);
@@ -40,7 +48,7 @@ function contendersOf(scenario: Scenario): ContenderName[] {
   });
 }
 
-async function runScenario(scenario: Scenario, folder: string, rounds: number, seconds: number): Promise<void> {
+async function runScenario(scenario: Scenario, folder: string, options: Options): Promise<void> {
   console.log(`\n## ${scenario.title}\n`);
   const { app: address } = (await pod('application')).addresses;
   const application = { address, port: await freePort(address) };
@@ -49,12 +57,14 @@ async function runScenario(scenario: Scenario, folder: string, rounds: number, s
   const certificates = makeCertificates(folder);
   const paths = new Map<ContenderName, RunningPath>();
   try {
-    for (const name of contendersOf(scenario)) {
+    for (const name of contendersOf(scenario, options)) {
       const own = join(folder, name);
       mkdirSync(own);
-      paths.set(name, await CONTENDERS[name](scenario, { folder: own, application, certificates }));
+      const place = { folder: own, application, certificates };
+      const path = name === 'before' ? startTulle(scenario, place, options.before) : CONTENDERS[name](scenario, place);
+      paths.set(name, await path);
     }
-    const figures = await measure(scenario, paths, rounds, seconds);
+    const figures = await measure(scenario, paths, options.rounds, options.seconds);
     console.log(scenarioTable(figures));
     for (const sentence of verdicts(scenario, figures)) console.log(`\n${sentence}`);
   } finally {
@@ -76,9 +86,14 @@ async function runSidecar(folder: string): Promise<void> {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seconds: { type: 'string', default: '4' }, rounds: { type: 'string', default: '5' } },
+    options: {
+      seconds: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '5' },
+      before: { type: 'string', default: '' },
+    },
   });
   const [seconds, rounds] = [Number(values.seconds), Number(values.rounds)];
+  const { before } = values;
   if (!(seconds >= 1) || !(rounds >= 1)) throw new Error('--seconds and --rounds must be numbers from 1');
   const isWanted = (name: string): boolean =>
     positionals.length === 0 || positionals.some((word) => name.includes(word));
@@ -94,7 +109,7 @@ async function main(): Promise<void> {
     for (const scenario of scenarios) {
       const own = join(folder, scenario.name);
       mkdirSync(own);
-      await runScenario(scenario, own, rounds, seconds);
+      await runScenario(scenario, own, { rounds, seconds, before });
     }
     if (isWanted('sidecar')) {
       mkdirSync(join(folder, 'sidecar'));

@@ -3,8 +3,7 @@
  * first byte. Run as a program it is the application: `bytes.ts ADDRESS PORT`.
  */
 import { connect, createServer, type Socket } from 'node:net';
-import type { LoadResult } from './load.ts';
-import type { Scenario, Target } from './scenario.ts';
+import type { LoadResult, Scenario, Target } from './scenario.ts';
 
 const MORE = 'm';
 const ONCE = 'o';

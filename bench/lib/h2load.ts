@@ -6,8 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { LoadResult } from './load.ts';
-import type { Scenario, Target } from './scenario.ts';
+import type { LoadResult, Scenario, Target } from './scenario.ts';
 import { needTool } from './tools.ts';
 
 /** A gRPC message of 16 bytes with its prefix. */

@@ -7,17 +7,8 @@ import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { loadOpaque } from './bytes.ts';
 import { loadByH2load } from './h2load.ts';
-import { isOpaque, type Scenario, type Target } from './scenario.ts';
+import { isOpaque, type LoadResult, type Scenario, type Target } from './scenario.ts';
 import { findTool } from './tools.ts';
-
-export interface LoadResult {
-  readonly requests: number;
-  /** Answers other than 2xx and 3xx, and socket errors. */
-  readonly failures: number;
-  readonly seconds: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
 
 /** Puts the load of a scenario on a path for `seconds`. */
 export function load(target: Target, scenario: Scenario, seconds: number): Promise<LoadResult> {

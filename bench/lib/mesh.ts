@@ -8,13 +8,13 @@ import { systemClock } from '#base/clock.ts';
 import { FolderTokens, loadTokenKey } from '../../control-plane/identity/tokens.ts';
 import { AddressPool, type ReplicaAddresses } from '../../cli/run/addresses.ts';
 import { untilServed } from './application.ts';
-import { rssMb, start, untilAnswered, type Running } from './processes.ts';
+import { freePort, rssMb, start, untilAnswered, type Running } from './processes.ts';
 import type { Place, Protocol, RunningPath, Scenario } from './scenario.ts';
 
 const DIST = join(import.meta.dirname, '..', '..', 'dist');
 const NAMESPACE = 'bench';
 const HOST = `app.${NAMESPACE}.svc.cluster.local`;
-const PORTS = { xds: 15_012, controlPlaneAdmin: 15_014, admin: 15_000, metrics: 15_020, outbound: 20_000 };
+const PORTS = { metrics: 15_020, outbound: 20_000 };
 const TOKEN_LIFE_MS = 3_600_000;
 
 /** Addresses are given back when the process ends. */
@@ -36,8 +36,8 @@ export async function pod(name: string): Promise<Pod> {
   return { name, addresses: await addresses.take() };
 }
 
-function bundle(name: string): string {
-  const path = join(DIST, `${name}.cjs`);
+function bundle(dist: string, name: string): string {
+  const path = join(dist, `${name}.cjs`);
   if (!existsSync(path)) throw new Error(`${path} is not there: npm run build`);
   return path;
 }
@@ -91,23 +91,25 @@ function podObject(name: string, app: string, address: string, port: number, mes
 }
 
 /** Starts a control plane on `manifest` and waits until it is ready. */
-async function startMesh(folder: string, manifest: string): Promise<Mesh> {
+async function startMesh(folder: string, manifest: string, dist = DIST): Promise<Mesh> {
   const manifestFolder = join(folder, 'manifests');
   const state = join(folder, 'state');
   mkdirSync(manifestFolder, { recursive: true });
   mkdirSync(state, { recursive: true, mode: 0o700 });
   writeFileSync(join(manifestFolder, 'bench.json'), manifest);
   const address = await addresses.controlPlane();
+  // Two meshes of one run share that address.
+  const [xdsPort, adminPort] = [await freePort(address), await freePort(address)];
   const env = { NODE_COMPILE_CACHE: join(DIST, '..', '.tulle', 'bench-compile-cache') };
   const controlPlaneFlags = flags({
     folder: manifestFolder,
     'state-dir': state,
-    'xds-address': `${address}:${PORTS.xds}`,
-    'admin-address': `${address}:${PORTS.controlPlaneAdmin}`,
+    'xds-address': `${address}:${xdsPort}`,
+    'admin-address': `${address}:${adminPort}`,
   });
-  const command = [process.execPath, bundle('control-plane'), ...controlPlaneFlags] as const;
+  const command = [process.execPath, bundle(dist, 'control-plane'), ...controlPlaneFlags] as const;
   const controlPlane = await start(command, join(folder, 'control-plane.log'), env);
-  await untilAnswered({ address, port: PORTS.controlPlaneAdmin }, '/readyz', 20);
+  await untilAnswered({ address, port: adminPort }, '/readyz', 20);
   const tokens = new FolderTokens(loadTokenKey(state), systemClock);
   return {
     async sidecar({ name, addresses: own }, more) {
@@ -117,8 +119,9 @@ async function startMesh(folder: string, manifest: string): Promise<Mesh> {
         tokens.issue({ namespace: NAMESPACE, serviceAccount: 'default', pod: name }, TOKEN_LIFE_MS),
         { mode: 0o600 },
       );
+      const ownAdminPort = await freePort(own.app);
       const sidecarFlags = flags({
-        'control-plane': `${address}:${PORTS.xds}`,
+        'control-plane': `${address}:${xdsPort}`,
         'ca-file': join(state, 'ca.pem'),
         'token-file': tokenFile,
         'pod-name': name,
@@ -128,13 +131,13 @@ async function startMesh(folder: string, manifest: string): Promise<Mesh> {
         inbound: 'none',
         'pod-address': own.pod,
         'app-address': own.app,
-        'admin-address': `${own.app}:${PORTS.admin}`,
+        'admin-address': `${own.app}:${ownAdminPort}`,
         'metrics-address': `${own.pod}:${PORTS.metrics}`,
         ...more,
       });
-      const sidecarCommand = [process.execPath, bundle('proxy'), ...sidecarFlags] as const;
+      const sidecarCommand = [process.execPath, bundle(dist, 'proxy'), ...sidecarFlags] as const;
       const running = await start(sidecarCommand, join(folder, `${name}.log`), env);
-      const readyMs = await untilAnswered({ address: own.app, port: PORTS.admin }, '/ready', 2);
+      const readyMs = await untilAnswered({ address: own.app, port: ownAdminPort }, '/ready', 2);
       return { ...running, readyMs };
     },
     stop: () => controlPlane.stop(),
@@ -149,7 +152,8 @@ const APP_PROTOCOL: Readonly<Record<Protocol, string>> = {
   connections: 'tcp',
 };
 
-export async function startTulle(scenario: Scenario, place: Place): Promise<RunningPath> {
+/** @param dist where the bundles are; left out: our own */
+export async function startTulle(scenario: Scenario, place: Place, dist = DIST): Promise<RunningPath> {
   const { application, folder } = place;
   const meshed = scenario.hops === 2;
   const client = await pod('client-1');
@@ -166,6 +170,7 @@ export async function startTulle(scenario: Scenario, place: Place): Promise<Runn
       application.port,
       APP_PROTOCOL[scenario.protocol],
     ),
+    dist,
   );
   const target = { address: client.addresses.app, port: PORTS.outbound, host: HOST };
   const listen = `${HOST}:80=${target.address}:${target.port}`;

@@ -31,7 +31,8 @@ export interface Budget {
   readonly atMost: number;
 }
 
-export type ContenderName = 'tulle' | 'nginx' | 'haproxy' | 'nghttpx' | 'envoy';
+/** `before` is Tulle as another folder of bundles has it. */
+export type ContenderName = 'tulle' | 'before' | 'nginx' | 'haproxy' | 'nghttpx' | 'envoy';
 
 /** Where load goes in. */
 export interface Target {
@@ -39,6 +40,16 @@ export interface Target {
   readonly port: number;
   /** Value of the `Host` header. */
   readonly host: string;
+}
+
+/** What came of a load. */
+export interface LoadResult {
+  readonly requests: number;
+  /** Answers other than 2xx and 3xx, and socket errors. */
+  readonly failures: number;
+  readonly seconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 /** A path of one or two proxies that is up. */

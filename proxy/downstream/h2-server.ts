@@ -88,7 +88,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     const now = options.clock.now();
     this.#socket = socket;
     this.#options = options;
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, true);
     this.#fields = new RequestFields(limits, tuning.extendedConnect);
     this.#keepAlive = new KeepAlive(tuning, now);
     this.#idleSinceMs = now;

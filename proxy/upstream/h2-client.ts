@@ -93,7 +93,7 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
     this.#socket = socket;
     this.#owner = owner;
     this.#options = options;
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, true);
     this.#keepAlive = new KeepAlive(tuning, now);
     this.#idleSinceMs = now;
     const settings = [SETTING.enablePush, 0, SETTING.initialWindowSize, tuning.streamWindowBytes];
