@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { err, ok, type Result } from '#base/result.ts';
 import { keepAlive } from './keep-alive.ts';
+import { resetSocket } from './reset.ts';
 
 export interface ListenOptions {
   readonly address: string;
@@ -61,10 +62,10 @@ export class Listener {
     });
   }
 
-  /** Closes the listener and every connection. */
+  /** Closes the listener and cuts every connection: by a reset, for nobody may take it for the end of what was to come. */
   close(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) resetSocket(socket);
   }
 
   #accept(socket: Socket, options: ListenOptions): void {

@@ -16,6 +16,7 @@ import {
 import { constants, X509Certificate } from 'node:crypto';
 import { ALPN } from '#api/names.ts';
 import { isInTrustDomain, spiffeIdOf } from './peer-identity.ts';
+import { carriesTls } from './reset.ts';
 
 export interface TlsMaterial {
   readonly certChainPem: string;
@@ -167,6 +168,7 @@ export class MeshTls {
       allowHalfOpen: true,
     });
     server.on('secureConnection', (socket) => {
+      carriesTls(socket);
       // It may fail before anyone else listens: while its protocol is detected, or an endpoint is connected to.
       socket.on('error', () => undefined);
       const identity = provenIdentity(socket);
