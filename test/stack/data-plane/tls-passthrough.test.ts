@@ -218,7 +218,8 @@ t.test('a handshake in small pieces is waited for on a port for TLS, however slo
   );
   const relay = createServer((client) => {
     const onward = connect({ host: '127.0.0.1', port: r.port, noDelay: true });
-    onward.pipe(client);
+    onward.on('error', () => undefined).pipe(client);
+    client.on('error', () => undefined).on('close', () => onward.destroy());
     // Every byte in a packet of its own.
     client.on('data', (chunk: Buffer) => void trickle(client, onward, chunk));
   }).listen(0, '127.0.0.1');
