@@ -60,6 +60,8 @@ export const FEATURES: readonly Feature[] = [
   no('HTTPRouteRequestPercentageMirror', NO_MIRROR),
   yes('GRPCRoute', ['MeshGRPCRouteRequestHeaderModifier', 'MeshGRPCRouteWeight'], GRPC),
   yes('GRPCRouteNamedRouteRule', [], '`test/golden/compile/grpc-route.in.yaml`'),
+  yes('TLSRoute', [], '`test/interop/envoy-server-names.test.ts`, beside Envoy; passed through, never ended'),
+  yes('TCPRoute', [], '`test/golden/compile/stream-routes.in.yaml`; one rule'),
   yes('ReferenceGrant', [], '`test/golden/compile/reference-grant.in.yaml`, for routes to Services'),
   no('Gateway', 'this is a mesh: parents of routes are Services, those of other kinds are left to other controllers'),
 ];
