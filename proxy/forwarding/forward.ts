@@ -9,7 +9,6 @@
  * Hooks: what stands before an endpoint is chosen goes into `#admit`, the choice is `#try`, what a bad outcome leads to is `#retry`,
  * and how an attempt ended is told to `UpstreamEndpoint.observer` by the attempt itself.
  */
-import { Deadline } from '#base/timer-wheel.ts';
 import type { ForwardConfig, WeightedClusterConfig } from '../config/snapshot.ts';
 import { Exchange, type DownstreamPeer } from '../exchange/exchange.ts';
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
@@ -22,12 +21,12 @@ import { chooseCluster, type Route } from '../routing/route.ts';
 import { findRoute, type RouteTable } from '../routing/table.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { ForwardContext } from './context.ts';
-import { Deadlines, NEVER } from './deadlines.ts';
+import { type DeadlineOwner, Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { editRequest, editResponse } from './edits.ts';
-import { callDeadlineMs, cutShort, noteHead, noteTrailers, passDeadline } from './grpc-call.ts';
-import { passAttempt, passTimeout, sayRetried } from './hops.ts';
+import { callDeadlineMs, cutShort, noteHead, noteTrailers } from './grpc-call.ts';
+import { sayIfRetried, tellNextHop } from './hops.ts';
 import { outcomeOf, peerSaid } from './outcome.ts';
 import { decideRetry, isInVain, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
 import { openTunnel } from './tunnel.ts';
@@ -38,11 +37,11 @@ type Phase = 'parked' | 'endpoint' | 'backoff' | 'trying' | 'done';
 const CONTINUE_AFTER_MS = 1000;
 const NO_ENDPOINTS: readonly UpstreamEndpoint[] = [];
 
-export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner, EndpointWaiter {
+export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter, DeadlineOwner {
   readonly exchange: Exchange;
   readonly #context: ForwardContext;
   readonly #downstream: DownstreamStream;
-  readonly #due = new Deadlines();
+  readonly #due: Deadlines;
   #phase: Phase = 'parked';
   #action: ForwardConfig | null = null;
   #route: Route | null = null;
@@ -54,8 +53,8 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
   #answering = false;
 
   constructor(context: ForwardContext, downstream: DownstreamStream, peer: DownstreamPeer, head: RequestHead) {
-    super();
     this.#context = context;
+    this.#due = new Deadlines(this, context.clock, context.wheel);
     this.#downstream = downstream;
     this.exchange = new Exchange(peer, head, context.clock.now());
     this.#body = new RequestBody(downstream, context.replayBytes, head.body.kind === 'none');
@@ -107,7 +106,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     if (maxBodyBytes > 0 && this.exchange.bytesReceived > maxBodyBytes) {
       return this.fail('payload-too-large', `the body is longer than ${maxBodyBytes} bytes`, 'downstream', 'body');
     }
-    this.#moved();
+    this.#due.moved();
     this.#body.take(chunk, start, end, this.#attempt?.stream ?? null);
   }
 
@@ -134,13 +133,13 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
 
   onAttemptOpen(_attempt: Attempt, stream: UpstreamStream): void {
     const head = this.exchange.request;
-    this.#tellNextHop(head.headers);
+    tellNextHop(this.exchange, this.#action, this.#due, this.#context.clock.now());
     stream.writeHead(head, head.body);
     const policy = this.#action?.retry ?? null;
     this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
     if (head.expectContinue && !this.#body.hasEnded && this.exchange.attempts === 1) {
       this.#due.continueMs = this.#context.clock.now() + CONTINUE_AFTER_MS;
-      this.#arm();
+      this.#due.arm();
     }
   }
 
@@ -155,7 +154,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead, peerKind: FailureKind | null, nowMs: number): void {
-    this.#moved();
+    this.#due.moved();
     const outcome = outcomeOf(head, peerKind, this.exchange.isGrpc);
     if (outcome !== null && this.#retry(attempt, outcome)) return;
     if (peerKind !== null) this.exchange.failure = peerSaid(peerKind);
@@ -164,7 +163,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
 
   onAttemptData(attempt: Attempt, chunk: Buffer, start: number, end: number): void {
     this.exchange.bytesSent += end - start;
-    this.#moved();
+    this.#due.moved();
     if (!this.#downstream.writeData(chunk, start, end)) attempt.stream?.pauseResponse();
   }
 
@@ -184,17 +183,14 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     if (this.#phase === 'endpoint') this.#try();
   }
 
-  override onDeadline(): void {
-    if (this.#phase === 'done') return;
-    const now = this.#context.clock.now();
+  onDue(nowMs: number): void {
     const due = this.#due;
-    if (due.requestMs <= now || due.callMs <= now)
+    if (due.requestMs <= nowMs || due.callMs <= nowMs)
       this.fail('request-timeout', 'the request timeout is over', 'local', 'head');
-    else if (due.idleMs <= now) this.fail('idle-timeout', 'nothing moved for the idle timeout', 'local', 'head');
-    else if (due.tryMs <= now) this.#tryTimedOut();
-    else if (due.waitMs <= now) this.#waitOver();
-    else if (due.continueMs <= now) this.#sendContinue();
-    this.#arm();
+    else if (due.idleMs <= nowMs) this.fail('idle-timeout', 'nothing moved for the idle timeout', 'local', 'head');
+    else if (due.tryMs <= nowMs) this.#tryTimedOut();
+    else if (due.waitMs <= nowMs) this.#waitOver();
+    else if (due.continueMs <= nowMs) this.#sendContinue();
   }
 
   // --- steps ----------------------------------------------------------------------------------------------------
@@ -231,7 +227,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     this.#due.waitMs = NEVER;
     const perTryMs = this.#action?.retry?.perTryTimeoutMs ?? 0;
     this.#due.tryMs = perTryMs > 0 ? now + perTryMs : NEVER;
-    this.#arm();
+    this.#due.arm();
     attempt.start();
   }
 
@@ -243,15 +239,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     }
     this.#phase = 'endpoint';
     this.#due.waitMs = now + this.#context.endpointWaitMs;
-    this.#arm();
-  }
-
-  #tellNextHop(headers: HeaderList): void {
-    const { callMs, requestMs, tryMs } = this.#due;
-    const answerMs = Math.min(requestMs, tryMs);
-    if (callMs !== NEVER) passDeadline(headers, callMs - this.#context.clock.now());
-    if (answerMs !== NEVER) passTimeout(headers, answerMs - this.#context.clock.now());
-    if (this.#action?.countAttempts === true) passAttempt(this.exchange);
+    this.#due.arm();
   }
 
   /** True: another try is scheduled, and what came of this one is forgotten. */
@@ -276,7 +264,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     this.#phase = 'backoff';
     this.#due.tryMs = NEVER;
     this.#due.waitMs = now + retryDelayMs(policy, x.attempts - 1, afterMs, this.#context.random);
-    this.#arm();
+    this.#due.arm();
     return true;
   }
 
@@ -287,22 +275,16 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     this.#body.release();
     noteHead(x, head);
     x.headMs = now - x.startMs;
-    if (x.peer.direction === 'inbound' && (head.status >= 500 || x.grpcStatus > 0)) this.#sayIfRetried(head.headers);
+    sayIfRetried(x, head.headers, this.#context);
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
     const upstream = head.status === 101 ? attempt.handOver() : null;
     if (upstream !== null) this.#tunnel(upstream);
   }
 
-  /** The application failed because of a call that was tried again already: its own caller is spared the whole tree once more. */
-  #sayIfRetried(headers: HeaderList): void {
-    const { peer, traceId } = this.exchange;
-    if (peer.identity !== '' && this.#context.givenUp.has(traceId, this.#context.clock.wall())) sayRetried(headers);
-  }
-
   /** Hands both ends over; what is left for us is the record. */
   #tunnel(upstream: UpstreamStream): void {
-    if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
+    this.#due.stop();
     const { idleTimeoutMs = 0 } = this.#action ?? {};
     openTunnel(this.exchange, this.#downstream, upstream, idleTimeoutMs, this.#context, () => this.#finish());
   }
@@ -347,21 +329,6 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     if (!this.#answering && !this.#body.hasEnded) this.#downstream.writeInterim(continueHead());
   }
 
-  #moved(): void {
-    if (this.#due.idleMs === NEVER) return;
-    this.#due.idleMs = this.#context.clock.now() + (this.#action?.idleTimeoutMs ?? 0);
-  }
-
-  #arm(): void {
-    if (this.#phase === 'done') return;
-    const earliest = this.#due.earliestMs;
-    if (earliest === NEVER) {
-      if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
-    } else if (this.wheelSlot < 0 || earliest < this.dueMs) {
-      this.#context.wheel.schedule(this, Math.max(0, earliest - this.#context.clock.now()));
-    }
-  }
-
   /** Gives up what waits and what runs. */
   #release(): void {
     if (this.#phase === 'endpoint') this.exchange.cluster?.unwait(this);
@@ -375,7 +342,7 @@ export class Forwarding extends Deadline implements DownstreamSink, AttemptOwner
     this.#attempt?.cancel();
     const { cluster } = this.exchange;
     if (cluster !== null) cluster.pod.requests.add(-1);
-    if (this.wheelSlot >= 0) this.#context.wheel.cancel(this);
+    this.#due.stop();
     this.#body.release();
     this.#context.record(this.exchange);
   }

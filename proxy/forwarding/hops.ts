@@ -1,16 +1,22 @@
 /**
  * What sidecars along a chain of services tell each other in headers: the how many-th try this is, how much time is left, and that trying
  * again was in vain already. So that each level does not multiply the retries of the next, and nobody works for a client that gave up.
- * Knows no policy and no timer.
+ * Knows no retry policy.
  *
  *   request   x-envoy-attempt-count            Envoy `include_request_attempt_count`; 2 and more: a retry of an outer hop
  *             x-envoy-expected-rq-timeout-ms   Envoy router; each hop passes on what is left
  *   answer    tulle-retried                    a hop below tried again and gave up; only between sidecars
  *             x-envoy-ratelimited              Envoy router: not to be tried again
  */
+import type { ForwardConfig } from '../config/snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { ATTEMPT_COUNT_HEADER, EXPECTED_TIMEOUT_HEADER } from '../filters/identity.ts';
 import type { HeaderList } from '../http/headers.ts';
+import type { ForwardContext } from './context.ts';
+import { NEVER, type Deadlines } from './deadlines.ts';
+import { passDeadline } from './grpc-call.ts';
+
+type RetryMemory = Pick<ForwardContext, 'givenUp' | 'clock'>;
 
 const RETRIED_HEADER = 'tulle-retried';
 const RATE_LIMITED_HEADER = 'x-envoy-ratelimited';
@@ -28,13 +34,15 @@ export function readHop(exchange: Exchange): void {
   exchange.outerTimeoutMs = countIn(headers, EXPECTED_TIMEOUT_HEADER);
 }
 
-/** A retry stays one for all hops that come after. */
-export function passAttempt({ request, attempts, outerAttempts }: Exchange): void {
-  request.headers.set(ATTEMPT_COUNT_HEADER, String(Math.max(attempts, outerAttempts)));
-}
-
-export function passTimeout(headers: HeaderList, leftMs: number): void {
-  headers.set(EXPECTED_TIMEOUT_HEADER, String(Math.max(1, Math.floor(leftMs))));
+/** Writes what is left of all times, and which try this is, into the head that goes out next. */
+export function tellNextHop(exchange: Exchange, action: ForwardConfig | null, due: Deadlines, nowMs: number): void {
+  const { headers } = exchange.request;
+  if (due.callMs !== NEVER) passDeadline(headers, due.callMs - nowMs);
+  const answerMs = Math.min(due.requestMs, due.tryMs);
+  if (answerMs !== NEVER) headers.set(EXPECTED_TIMEOUT_HEADER, String(Math.max(1, Math.floor(answerMs - nowMs))));
+  // A retry stays one for all hops that come after.
+  if (action?.countAttempts === true)
+    headers.set(ATTEMPT_COUNT_HEADER, String(Math.max(exchange.attempts, exchange.outerAttempts)));
 }
 
 /** Whether who answers asks not to be tried again. The word is for us: it goes no further. */
@@ -46,6 +54,9 @@ export function saysRateLimited(headers: HeaderList): boolean {
   return headers.has(RATE_LIMITED_HEADER);
 }
 
-export function sayRetried(headers: HeaderList): void {
-  headers.set(RETRIED_HEADER, 'true');
+/** The application failed because of a call that was tried again already: its own caller is spared the whole tree once more. */
+export function sayIfRetried(exchange: Exchange, headers: HeaderList, { givenUp, clock }: RetryMemory): void {
+  const { peer, status, grpcStatus, traceId } = exchange;
+  if (peer.direction === 'outbound' || (status < 500 && grpcStatus <= 0) || peer.identity === '') return;
+  if (givenUp.has(traceId, clock.wall())) headers.set(RETRIED_HEADER, 'true');
 }
