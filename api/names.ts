@@ -25,6 +25,9 @@ export const EXTENSION = {
   httpConnectionManager:
     'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
   tcpProxy: 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+  fault: 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+  localRateLimit: 'type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
+  rateLimit: 'type.googleapis.com/tulle.config.v1.RateLimit',
   router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
   upstreamTls: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
   downstreamTls: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
@@ -47,10 +50,17 @@ export const EXTENSION = {
 /** Keys in `typed_filter_metadata`. */
 export const METADATA = {
   outbound: 'tulle.outbound',
+  rateLimit: 'tulle.rate_limit',
   retry: 'tulle.retry',
   retryBudget: 'tulle.retry_budget',
   service: 'tulle.service',
   workload: 'tulle.workload',
+} as const;
+
+/** Envoy's names of HTTP filters; keys in `typed_per_filter_config` of a route. */
+export const HTTP_FILTER = {
+  fault: 'envoy.filters.http.fault',
+  localRateLimit: 'envoy.filters.http.local_ratelimit',
 } as const;
 
 /** Key in an endpoint's `filter_metadata` that Envoy compares with `transport_socket_matches`. */

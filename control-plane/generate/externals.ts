@@ -17,6 +17,7 @@ import { httpVersion, policyFields } from './clusters.ts';
 import { hostListener } from './listeners.ts';
 import { duration, serviceRef, socketAddress } from './messages.ts';
 import { originationTls } from './origination.ts';
+import { limitRoute } from './filters.ts';
 import { plainRoute } from './routes.ts';
 
 /** Where a name has no TTL, as in a hosts file. */
@@ -43,7 +44,10 @@ export function externalRoutes(name: string, target: ExternalTarget): RouteConfi
 
 /** The server is asked by the name that it has, whatever the application wrote. */
 export function externalRoute(name: string, target: ExternalTarget): Route {
-  const route = plainRoute(name, target.port.routePolicy);
+  const { routePolicy, policy } = target.port;
+  const plain = plainRoute(name, routePolicy);
+  // Nobody of ours is at the other end: each caller keeps the limit for itself.
+  const route = policy.rateLimit === null ? plain : limitRoute(plain, name, policy.rateLimit);
   const { action } = route;
   if (action?.$case === 'route' && target.host !== '') {
     action.value.hostRewriteSpecifier = { $case: 'hostRewriteLiteral', value: authorityOf(target) };

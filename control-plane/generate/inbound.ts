@@ -18,7 +18,7 @@ import {
   tlsInspector,
 } from './listeners.ts';
 import { socketAddress } from './messages.ts';
-import { plainTable } from './routes.ts';
+import { plainTable, type NamedLimit } from './routes.ts';
 import { tcpFilter } from './streams.ts';
 import { downstreamTls } from './tls.ts';
 
@@ -30,9 +30,10 @@ const STREAMS: StreamPolicy = { idleTimeoutMs: 0, connectAttempts: 1 };
 
 type Transport = 'tls' | 'raw_buffer';
 
-export function inboundListener(workload: Workload): Listener {
+/** @param limits by port */
+export function inboundListener(workload: Workload, limits: ReadonlyMap<number, NamedLimit>): Listener {
   const transports: readonly Transport[] = workload.mtlsMode === 'STRICT' ? ['tls'] : ['tls', 'raw_buffer'];
-  const filterChains = transports.flatMap((transport) => transportChains(workload, transport));
+  const filterChains = transports.flatMap((transport) => transportChains(workload, limits, transport));
   return Listener.fromPartial({
     name: INBOUND_LISTENER,
     address: socketAddress('0.0.0.0', INBOUND_PORT),
@@ -43,19 +44,30 @@ export function inboundListener(workload: Workload): Listener {
   });
 }
 
-function transportChains({ inboundPorts }: Workload, transport: Transport): readonly FilterChain[] {
-  const declared = inboundPorts.flatMap(({ port, protocol }) => portChains(port, protocol, transport));
+function transportChains(
+  { inboundPorts }: Workload,
+  limits: ReadonlyMap<number, NamedLimit>,
+  transport: Transport,
+): readonly FilterChain[] {
+  const declared = inboundPorts.flatMap(({ port, protocol }) =>
+    portChains(port, protocol, limits.get(port) ?? null, transport),
+  );
   // Ports that nobody declared: the application may listen there all the same.
   const other = chain(`other|${transport}`, tcpFilter(PASSTHROUGH_CLUSTER, STREAMS), { transportProtocol: transport });
   return [...declared, secured(transport, other)];
 }
 
-function portChains(port: number, protocol: AppProtocol, transport: Transport): FilterChain[] {
+function portChains(
+  port: number,
+  protocol: AppProtocol,
+  limit: NamedLimit | null,
+  transport: Transport,
+): FilterChain[] {
   const cluster = inboundCluster(port);
   const match = { destinationPort: port, transportProtocol: transport };
   const detected = { ...match, applicationProtocols: [...HTTP_PROTOCOLS] };
   const http = (): FilterChain['filters'][number] =>
-    httpFilter(connectionManager(cluster, { $case: 'routeConfig', value: plainTable(cluster, cluster) }));
+    httpFilter(connectionManager(cluster, { $case: 'routeConfig', value: plainTable(cluster, cluster, limit) }));
   const named = (kind: string): string => `${port}|${transport}|${kind}`;
   switch (protocol) {
     case 'tcp':

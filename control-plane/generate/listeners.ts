@@ -23,6 +23,7 @@ import type { MeshService, ServicePort } from '../model/mesh.ts';
 import type { AppProtocol } from '../model/protocol.ts';
 import { DEFAULT_STREAM_POLICY, type StreamPolicy, type StreamRoute } from '../model/stream-route.ts';
 import type { Dialect } from './client.ts';
+import { IDLE_FILTERS } from './filters.ts';
 import { ADS, pack, serviceRef, socketAddress } from './messages.ts';
 import { routeFilter, serverNameChain, tcpFilter } from './streams.ts';
 
@@ -172,7 +173,7 @@ export function connectionManager(statPrefix: string, routeSpecifier: HttpConnec
   const manager = HttpConnectionManager.fromPartial({
     statPrefix,
     routeSpecifier,
-    httpFilters: [router],
+    httpFilters: [...IDLE_FILTERS, router],
     upgradeConfigs: [{ upgradeType: 'websocket' }],
   });
   return pack(EXTENSION.httpConnectionManager, HttpConnectionManager, manager);

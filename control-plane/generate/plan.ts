@@ -35,6 +35,7 @@ import { loadAssignment } from './endpoints.ts';
 import { inboundListener } from './inbound.ts';
 import { podListener, serviceListener } from './listeners.ts';
 import { externalName, planExternal } from './plan-external.ts';
+import { rateLimitsOf } from './rate-limits.ts';
 import { plainRoute, routeTable } from './routes.ts';
 
 type ServiceDestination = Destination & { readonly kind: 'service' };
@@ -77,7 +78,7 @@ function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: strin
   const workload = ownWorkload(mesh, client);
   if (type === TYPE.listener && name === INBOUND_LISTENER) {
     if (workload === undefined || client.dialect !== 'sidecar') return null;
-    return { parts: [workload], variant: name, encode: () => Listener.encode(inboundListener(workload)).finish() };
+    return planInbound(mesh, workload);
   }
   if (type === TYPE.cluster && name === PASSTHROUGH_CLUSTER) {
     return { parts: [CONSTANT], variant: name, encode: () => Cluster.encode(passthroughCluster()).finish() };
@@ -98,6 +99,15 @@ function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: strin
     parts: [mesh.services, mesh.externals, mesh.outbound],
     variant: `${name} ${client.namespace}`,
     encode: () => RouteConfiguration.encode(captureTable(mesh, client)).finish(),
+  };
+}
+
+function planInbound(mesh: Mesh, workload: Workload): Plan {
+  const limits = rateLimitsOf(mesh, workload);
+  return {
+    parts: [workload, ...[...limits.values()].map(({ limit }) => limit)],
+    variant: [INBOUND_LISTENER, ...[...limits].map(([port, { name }]) => `${port} ${name}`)].join(' '),
+    encode: () => Listener.encode(inboundListener(workload, limits)).finish(),
   };
 }
 

@@ -13,9 +13,10 @@ import {
   RouteConfiguration,
 } from '#api/generated/envoy/config/route/v3/route.ts';
 import { destinationName, METADATA } from '#api/names.ts';
-import { DEFAULT_ROUTE_POLICY, type RoutePolicy } from '../model/policy.ts';
+import { DEFAULT_ROUTE_POLICY, type RateLimitPolicy, type RoutePolicy } from '../model/policy.ts';
 import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
 import type { Dialect } from './client.ts';
+import { faultConfig, limitRoute } from './filters.ts';
 import { duration } from './messages.ts';
 import { retryOptions, retryPolicy } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrites.ts';
@@ -38,12 +39,17 @@ export function routeTable(name: string, routes: readonly Route[], context: Rout
   return RouteConfiguration.fromPartial({ name, virtualHosts });
 }
 
-/** Everything to one cluster. */
-export function plainTable(name: string, cluster: string): RouteConfiguration {
-  return RouteConfiguration.fromPartial({
-    name,
-    virtualHosts: [{ name, domains: ['*'], routes: [plainRoute(cluster)] }],
-  });
+/** A rate limit, and whose it is: `shop/reviews:80`. */
+export interface NamedLimit {
+  readonly name: string;
+  readonly limit: RateLimitPolicy;
+}
+
+/** Everything to one cluster, at a certain rate at most. */
+export function plainTable(name: string, cluster: string, rateLimit: NamedLimit | null): RouteConfiguration {
+  const route = plainRoute(cluster);
+  const routes = [rateLimit === null ? route : limitRoute(route, rateLimit.name, rateLimit.limit)];
+  return RouteConfiguration.fromPartial({ name, virtualHosts: [{ name, domains: ['*'], routes }] });
 }
 
 /** @param policy nothing is retried and no time is set when it is left out */
@@ -59,6 +65,7 @@ export function plainRoute(
       value: { ...forwardAction(policy), clusterSpecifier: { $case: 'cluster', value: cluster } },
     },
     ...retryMetadata(policy),
+    typedPerFilterConfig: faultConfig(policy.fault),
   });
 }
 
@@ -81,6 +88,7 @@ export function routeMessages(routes: readonly Route[], context: RouteContext): 
       match: routeMatch(match, context.dialect),
       action: message,
       ...(message.$case === 'route' && retryMetadata(policy)),
+      typedPerFilterConfig: faultConfig(policy.fault),
       ...headerEdits(requestHeaders, responseHeaders),
     });
   });

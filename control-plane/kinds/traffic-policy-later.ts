@@ -2,23 +2,10 @@
  * The fields of a TrafficPolicy that are accepted or refused like the others, but are not yet in force in this version:
  * the policy's status says so. A feature that comes into force moves out of here.
  */
-import { boolean, choice, duration, integer, MAX_INT32, number, string, type Field, type ValueOf } from './field.ts';
-import { defaulted, list, object, optional, required, type Member, type Rule } from './structure.ts';
+import { choice, duration, integer, string, type ValueOf } from './field.ts';
+import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
+import { count, exactlyOne, percent, yes } from './traffic-policy-parts.ts';
 import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
-
-const count = (min: number): Field<number> => integer(min, MAX_INT32);
-const percent = number(0, 100);
-
-/** Exactly one of the members must be given. */
-function exactlyOne<M extends Readonly<Record<string, Member<unknown>>>>(members: M) {
-  const names = Object.keys(members);
-  const rule: Rule<Readonly<Record<string, unknown>>> = {
-    rule: `[${names.map((name) => `has(self.${name})`).join(', ')}].exists_one(given, given)`,
-    message: `must have exactly one of ${names.join(', ')}`,
-    holds: (value) => names.filter((name) => value[name] !== null).length === 1,
-  };
-  return object(members, [rule]);
-}
 
 const LIMITS = object({
   connections: optional(count(1), null, 'Connections to a backend.'),
@@ -90,14 +77,6 @@ const CIRCUIT_BREAKER = object({
   fallback: optional(FALLBACK, null, 'What answers when the breaker is open or retries are exhausted.'),
 });
 
-const yes: Field<boolean> = { ...boolean(), schema: { type: 'boolean', enum: [true] }, read: readTrue };
-
-function readTrue(...[value, path, problems]: Parameters<Field<boolean>['read']>): boolean | undefined {
-  if (value === true) return true;
-  problems.add(path, 'must be true', 'leave it out otherwise');
-  return undefined;
-}
-
 /** What a request is told apart by. */
 export const HASH_ON = list(
   exactlyOne({
@@ -111,43 +90,6 @@ export const HASH_ON = list(
 
 export const LOCALITY = object({
   prefer: required(choice(['None', 'Zone']), 'Zone: endpoints in the zone of the client first.'),
-});
-
-const RATE_LIMIT = object({
-  requests: required(count(1), 'Requests that are let through.'),
-  per: required(duration('1s', '24h'), 'In this time.'),
-  burst: optional(count(1), null, 'Requests that are let through at once.'),
-  key: optional(
-    list(
-      exactlyOne({
-        clientIdentity: optional(yes, null, 'Identity of the client that mutual TLS proved.'),
-        header: optional(headerName, null, 'Value of a request header.'),
-        sourceAddress: optional(yes, null, 'Address of the client.'),
-      }),
-      { minItems: 1, maxItems: 8 },
-    ),
-    null,
-    'What has a limit of its own; else all requests share one.',
-  ),
-});
-
-const FAULT = object({
-  delay: optional(
-    object({
-      percent: required(percent, 'Percent of requests.'),
-      duration: required(duration('1ms', '1h'), 'How long they wait.'),
-    }),
-    null,
-    'Requests that wait before they are sent.',
-  ),
-  abort: optional(
-    object({
-      percent: required(percent, 'Percent of requests.'),
-      status: required(integer(200, 599), 'Status of the answer.'),
-    }),
-    null,
-    'Requests that are answered with an error.',
-  ),
 });
 
 const HEALTH_CHECK_MEMBERS = {
@@ -178,8 +120,6 @@ const TRACING = object({ sampling: required(percent, 'Percent of requests that a
 /** Members of the spec as they are; null: not given. */
 export const LATER_MEMBERS = {
   circuitBreaker: optional(CIRCUIT_BREAKER, null, 'Limits, ejection of bad endpoints, fallback.'),
-  rateLimit: optional(RATE_LIMIT, null, 'Bound on requests in a time.'),
-  fault: optional(FAULT, null, 'Faults on purpose, for tests.'),
   healthCheck: optional(object(HEALTH_CHECK_MEMBERS, HEALTH_CHECK_RULES), null, 'Active checks of endpoints.'),
   tracing: optional(TRACING, null, 'Tracing of requests.'),
 };

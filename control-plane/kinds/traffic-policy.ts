@@ -8,6 +8,7 @@ import { type ParseContext, readObject, strictEnvelope } from './object.ts';
 import { object, optional, required } from './structure.ts';
 import { dnsSubdomain } from './text-forms.ts';
 import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
+import { FAULT, RATE_LIMIT } from './traffic-policy-requests.ts';
 import { HASH_ON, LATER_MEMBERS, LOCALITY } from './traffic-policy-later.ts';
 
 export interface PolicyTargetRef {
@@ -34,6 +35,26 @@ export interface RetrySpec {
   readonly hedge: { readonly afterMs: number; readonly max: number } | null;
 }
 
+export type RateLimitKey =
+  | { readonly kind: 'clientIdentity' | 'sourceAddress' }
+  | { readonly kind: 'header' | 'pathTemplate'; readonly value: string };
+
+export interface RateLimitSpec {
+  readonly requests: number;
+  readonly perMs: number;
+  /** As many as `requests` when not given. */
+  readonly burst: number;
+  /** Empty: all requests share one limit. */
+  readonly key: readonly RateLimitKey[];
+}
+
+export interface FaultSpec {
+  readonly delay: { readonly percent: number; readonly durationMs: number } | null;
+  readonly abort: { readonly percent: number; readonly status: number } | null;
+  /** Empty: all requests. Names in lower case. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+}
+
 export interface TrafficPolicySpec {
   readonly targetRefs: readonly PolicyTargetRef[];
   readonly timeouts: {
@@ -44,6 +65,8 @@ export interface TrafficPolicySpec {
   };
   readonly retries: RetrySpec | null;
   readonly loadBalancer: { readonly policy: LoadBalancerName | null } | null;
+  readonly rateLimit: RateLimitSpec | null;
+  readonly fault: FaultSpec | null;
   /** Paths of fields that were given and are valid, but which this version does not yet put in force. */
   readonly notInForce: readonly string[];
 }
@@ -69,6 +92,8 @@ export const TRAFFIC_POLICY_SPEC = object({
   timeouts: optional(TIMEOUTS, NO_TIMEOUTS, 'How long things may take. None by default, but 1s for connect.'),
   retries: optional(RETRIES, null, 'What is tried again.'),
   loadBalancer: optional(LOAD_BALANCER, null, 'How requests are spread over endpoints.'),
+  rateLimit: optional(RATE_LIMIT, null, 'Bound on requests in a time, kept where they arrive.'),
+  fault: optional(FAULT, null, 'Faults on purpose, for tests.'),
   ...LATER_MEMBERS,
 });
 type RawSpec = ValueOf<typeof TRAFFIC_POLICY_SPEC>;
@@ -116,6 +141,28 @@ function retriesOf({ retryOn, on, backoff, budget, hedge, ...rest }: NonNullable
   };
 }
 
+function rateLimitOf({ requests, per, burst, key }: NonNullable<RawSpec['rateLimit']>): RateLimitSpec {
+  return { requests, perMs: per, burst: burst ?? requests, key: (key ?? []).map(keyOf) };
+}
+
+function keyOf({
+  header,
+  pathTemplate,
+  clientIdentity,
+}: NonNullable<NonNullable<RawSpec['rateLimit']>['key']>[number]): RateLimitKey {
+  if (header !== null) return { kind: 'header', value: header.toLowerCase() };
+  if (pathTemplate !== null) return { kind: 'pathTemplate', value: pathTemplate };
+  return { kind: clientIdentity === null ? 'sourceAddress' : 'clientIdentity' };
+}
+
+function faultOf({ delay, abort, headers }: NonNullable<RawSpec['fault']>): FaultSpec {
+  return {
+    delay: delay === null ? null : { percent: delay.percent, durationMs: delay.duration },
+    abort,
+    headers: (headers ?? []).map(({ name, value }) => ({ name: name.toLowerCase(), value })),
+  };
+}
+
 export function parseTrafficPolicy(value: unknown, context: ParseContext): TrafficPolicy | null {
   return readObject('TrafficPolicy', TRAFFIC_POLICY, value, context, ({ spec }, common) => ({
     kind: 'TrafficPolicy',
@@ -130,6 +177,8 @@ export function parseTrafficPolicy(value: unknown, context: ParseContext): Traff
       },
       retries: spec.retries === null ? null : retriesOf(spec.retries),
       loadBalancer: spec.loadBalancer === null ? null : { policy: spec.loadBalancer.policy },
+      rateLimit: spec.rateLimit === null ? null : rateLimitOf(spec.rateLimit),
+      fault: spec.fault === null ? null : faultOf(spec.fault),
       notInForce: notInForce(spec),
     },
   }));

@@ -36,6 +36,27 @@ export interface RoutePolicy {
   readonly idleTimeoutMs: number;
   /** Null: nothing is retried. */
   readonly retry: RetryPolicy | null;
+  /** Null: none. */
+  readonly fault: FaultPolicy | null;
+}
+
+export interface FaultPolicy {
+  readonly delay: { readonly percent: number; readonly durationMs: number } | null;
+  readonly abort: { readonly percent: number; readonly status: number } | null;
+  /** Only requests with all of them; empty: all requests. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** A token bucket. */
+export interface RateLimitPolicy {
+  readonly requests: number;
+  readonly perMs: number;
+  readonly burst: number;
+  /** Empty: one for all. */
+  readonly key: readonly (
+    | { readonly kind: 'clientIdentity' | 'sourceAddress' }
+    | { readonly kind: 'header' | 'pathTemplate'; readonly value: string }
+  )[];
 }
 
 export type Balancer = 'peak-ewma' | 'least-request' | 'round-robin' | 'random';
@@ -43,6 +64,8 @@ export type Balancer = 'peak-ewma' | 'least-request' | 'round-robin' | 'random';
 export interface BackendPolicy {
   readonly connectTimeoutMs: number;
   readonly balancer: Balancer;
+  /** Kept where requests arrive. Null: none. */
+  readonly rateLimit: RateLimitPolicy | null;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
 }
 
@@ -64,10 +87,12 @@ export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
   perTryTimeoutMs: 0,
   idleTimeoutMs: 0,
   retry: DEFAULT_RETRY_POLICY,
+  fault: null,
 };
 
 export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   connectTimeoutMs: 1000,
   balancer: 'peak-ewma',
+  rateLimit: null,
   retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
 };

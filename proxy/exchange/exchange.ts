@@ -38,6 +38,8 @@ export class Exchange {
   /** Of a gRPC call, as its client reads it; -1: none yet, or no call. */
   grpcStatus: number;
   failure: Failure | null;
+  /** It was made to wait on purpose. */
+  delayed: boolean;
   bytesReceived: number;
   bytesSent: number;
   /** Milliseconds from start to the answer's head; -1 before. */
@@ -60,6 +62,7 @@ export class Exchange {
     this.status = 0;
     this.grpcStatus = -1;
     this.failure = null;
+    this.delayed = false;
     this.bytesReceived = 0;
     this.bytesSent = 0;
     this.headMs = -1;

@@ -2,6 +2,8 @@
  * The only way for an exchange to go wrong, and one table of what follows from it.
  * Knows no socket and no policy: what a failure means for the client, for the connection, and for a retry.
  */
+import { grpcStatusOfHttp } from '../http/grpc.ts';
+
 export type FailureKind =
   | 'no-route'
   | 'no-cluster'
@@ -31,6 +33,8 @@ export type FailureKind =
   | 'connect-not-supported'
   | 'downstream-reset'
   | 'draining'
+  | 'rate-limited'
+  | 'fault-abort'
   | 'internal';
 
 export interface Failure {
@@ -41,6 +45,8 @@ export interface Failure {
   readonly sent: 'nothing' | 'head' | 'body';
   /** For people: what exactly happened. Never text from the wire without escaping. */
   readonly detail: string;
+  /** Status of the answer in the place of the table's; absent: that of the table. */
+  readonly status?: number;
 }
 
 export interface FailureRow {
@@ -93,5 +99,17 @@ export const FAILURES: Readonly<Record<FailureKind, FailureRow>> = {
   'connect-not-supported': row(501, 12, 'DPE', true, 'never'),
   'downstream-reset': row(0, 1, 'DC', true, 'never'),
   draining: row(503, 14, 'UH', true, 'never'),
+  'rate-limited': row(429, 8, 'RL', false, 'never'),
+  'fault-abort': row(503, 14, 'FI', false, 'never'),
   internal: row(500, 13, '-', true, 'never'),
 };
+
+/** Of the answer to a failure. */
+export function statusOf({ kind, status }: Failure): number {
+  return status ?? FAILURES[kind].status;
+}
+
+/** The same in gRPC: where a status was chosen, what clients make of it (http-grpc-status-mapping.md), but for a full bucket. */
+export function grpcStatusOf({ kind, status }: Failure): number {
+  return status === undefined || kind === 'rate-limited' ? FAILURES[kind].grpc : grpcStatusOfHttp(status);
+}

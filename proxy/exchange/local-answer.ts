@@ -5,7 +5,7 @@
 import { isGrpc } from '../http/grpc.ts';
 import { HeaderList } from '../http/headers.ts';
 import { EMPTY_BODY, NO_BODY, ResponseHead, bodyOfLength, type BodyKind, type RequestHead } from '../http/message.ts';
-import { FAILURES, type Failure } from './failure.ts';
+import { grpcStatusOf, statusOf, type Failure } from './failure.ts';
 
 export interface LocalAnswer {
   readonly head: ResponseHead;
@@ -31,9 +31,10 @@ function printable(text: string): string {
 }
 
 /** What tells a gRPC client of a failure: in the head of a trailers-only answer, or in trailers. */
-export function grpcFailureFields({ kind, detail }: Failure): string[] {
+export function grpcFailureFields(failure: Failure): string[] {
+  const { kind, detail } = failure;
   const message = `${kind}: ${printable(detail)}`.replaceAll('%', '%25');
-  return ['grpc-status', String(FAILURES[kind].grpc), 'grpc-message', message];
+  return ['grpc-status', String(grpcStatusOf(failure)), 'grpc-message', message];
 }
 
 /** The answer to a failure; `request` is null when not even a head could be read. */
@@ -47,5 +48,5 @@ export function localAnswer(failure: Failure, request: RequestHead | null): Loca
   const headers = new HeaderList(['content-type', 'text/plain; charset=utf-8', 'tulle-reason', failure.kind]);
   const body = Buffer.from(`${failure.kind}: ${printable(failure.detail)}\n`);
   const bodyKind = bodyOfLength(body.length);
-  return { head: responseHead(FAILURES[failure.kind].status, headers, bodyKind), bodyKind, body };
+  return { head: responseHead(statusOf(failure), headers, bodyKind), bodyKind, body };
 }

@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { RateLimits } from '../filters/rate-limit.ts';
 import type { GivenUp } from './given-up.ts';
 
 export interface ForwardContext {
@@ -21,6 +22,8 @@ export interface ForwardContext {
   readonly endpointWaitMs: number;
   /** Requests for which trying again was in vain; of the pod. */
   readonly givenUp: GivenUp;
+  /** Token buckets; of the pod. */
+  readonly rates: RateLimits;
   /** How many tunnels are open. */
   readonly tunnels: { add(count: number): void };
   /** Header work that the direction wants done once, before the route is chosen: tracing, identity. */

@@ -20,6 +20,7 @@ import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { chooseCluster, type Route } from '../routing/route.ts';
 import { findRoute, type RouteTable } from '../routing/table.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
+import { judgeBefore, type Hold } from './before.ts';
 import type { ForwardContext } from './context.ts';
 import { type DeadlineOwner, Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
@@ -31,7 +32,7 @@ import { outcomeOf, peerSaid } from './outcome.ts';
 import { decideRetry, isInVain, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
 import { openTunnel } from './tunnel.ts';
 
-type Phase = 'parked' | 'endpoint' | 'backoff' | 'trying' | 'done';
+type Phase = 'parked' | 'held' | 'endpoint' | 'backoff' | 'trying' | 'done';
 
 /** RFC 9110 10.1.1: how long the proxy lets a client wait for `100 Continue` before it sends one itself. */
 const CONTINUE_AFTER_MS = 1000;
@@ -51,6 +52,8 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
   #tried: UpstreamEndpoint[] | null = null;
   readonly #body: RequestBody;
   #answering = false;
+  /** What follows when a delay on purpose is over. */
+  #held: (() => void) | null = null;
 
   constructor(context: ForwardContext, downstream: DownstreamStream, peer: DownstreamPeer, head: RequestHead) {
     this.#context = context;
@@ -70,16 +73,17 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     if (route === null) return this.fail('no-route', 'no route matches');
     this.#route = route;
     x.routeName = route.config.name;
-    const action = route.config.action;
-    if (action.kind !== 'forward') return this.#answerDirectly(route);
-    this.#action = action;
-    const choice = chooseCluster(route, this.#context.random);
-    if (choice === null) return this.fail('unavailable-destination', 'every backend of the route has weight 0');
-    const cluster = clusters.get(choice.cluster);
-    if (cluster === undefined)
-      return this.fail(action.missingCluster ?? 'no-cluster', `cluster ${choice.cluster} is not known`);
-    this.#choice = choice;
-    this.#admit(cluster, route, action);
+    const { filters } = route.config;
+    const hold = filters === undefined ? null : judgeBefore(filters, x, this.#context);
+    if (hold === null) this.#act(route, clusters);
+    else if (hold.delayMs === 0) this.#afterHold(hold, route, clusters);
+    else {
+      x.delayed = true;
+      this.#phase = 'held';
+      this.#held = () => this.#afterHold(hold, route, clusters);
+      this.#due.waitMs = this.#context.clock.now() + hold.delayMs;
+      this.#due.arm();
+    }
   }
 
   /** Ends the exchange with a failure of ours or of the peer. */
@@ -195,6 +199,26 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
 
   // --- steps ----------------------------------------------------------------------------------------------------
 
+  /** What a filter left of the request, once its delay is over. */
+  #afterHold({ refusal }: Hold, route: Route, clusters: ReadonlyMap<string, UpstreamCluster>): void {
+    if (refusal === null) return this.#act(route, clusters);
+    this.exchange.failure = refusal.failure;
+    this.#answerLocally(refusal.answer);
+  }
+
+  #act(route: Route, clusters: ReadonlyMap<string, UpstreamCluster>): void {
+    const action = route.config.action;
+    if (action.kind !== 'forward') return this.#answerDirectly(route);
+    this.#action = action;
+    const choice = chooseCluster(route, this.#context.random);
+    if (choice === null) return this.fail('unavailable-destination', 'every backend of the route has weight 0');
+    const cluster = clusters.get(choice.cluster);
+    if (cluster === undefined)
+      return this.fail(action.missingCluster ?? 'no-cluster', `cluster ${choice.cluster} is not known`);
+    this.#choice = choice;
+    this.#admit(cluster, route, action);
+  }
+
   #admit(cluster: UpstreamCluster, route: Route, action: ForwardConfig): void {
     const x = this.exchange;
     x.cluster = cluster;
@@ -207,7 +231,8 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     // Retries of a hop before us pay for none of ours.
     if (x.outerAttempts <= 1) cluster.budgetDeposit(x.startMs);
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
-    this.#due.admit(x.startMs, action, callDeadlineMs(x), x.outerTimeoutMs);
+    // A delay on purpose takes nothing of the time that the answer may take (as in Envoy, whose clock starts behind the fault filter).
+    this.#due.admit(x.delayed ? this.#context.clock.now() : x.startMs, action, callDeadlineMs(x), x.outerTimeoutMs);
     this.#try();
   }
 
@@ -318,7 +343,8 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
 
   #waitOver(): void {
     this.#due.waitMs = NEVER;
-    if (this.#phase === 'backoff') this.#try();
+    if (this.#phase === 'held') this.#held?.();
+    else if (this.#phase === 'backoff') this.#try();
     else if (this.#phase === 'endpoint') {
       this.fail('no-healthy-endpoint', `no endpoint became ready within ${this.#context.endpointWaitMs} ms`);
     }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '#base/clock.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { FAILURES } from '../exchange/failure.ts';
+import { FAILURES, grpcStatusOf as failureGrpcStatus } from '../exchange/failure.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import { CLIENT_CERT_HEADER, stripIdentity } from '../filters/identity.ts';
 import { readHop } from '../forwarding/hops.ts';
@@ -45,7 +45,7 @@ const STREAM_MS = 10_000;
 export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers: (reason: string) => Counter): void {
   const { failure, peer } = exchange;
   const durationMs = env.clock.now() - exchange.startMs;
-  const flag = failure === null ? '' : FAILURES[failure.kind].flag;
+  const flag = flagsOf(exchange);
   const own = peer.direction === 'inbound' ? null : (exchange.endpoint?.meters ?? exchange.cluster?.meters ?? null);
   const meters = own ?? env.metersOf(exchange);
   const grpcStatus = grpcStatusOf(exchange);
@@ -58,10 +58,17 @@ export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers
 
 const PROTOCOLS = { 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2' } as const;
 
+/** Envoy's response flags, with a comma between two. */
+function flagsOf({ failure, delayed }: Exchange): string {
+  const flag = failure === null ? '' : FAILURES[failure.kind].flag;
+  if (!delayed) return flag;
+  return flag === '' ? 'DI' : `DI,${flag}`;
+}
+
 /** -1: no gRPC call. */
 function grpcStatusOf({ isGrpc, grpcStatus, failure, status }: Exchange): number {
   if (!isGrpc || grpcStatus >= 0) return grpcStatus;
-  return failure === null ? grpcStatusOfHttp(status) : FAILURES[failure.kind].grpc;
+  return failure === null ? grpcStatusOfHttp(status) : failureGrpcStatus(failure);
 }
 
 function accessLine(

@@ -7,6 +7,7 @@ import { localCounts, sharedCounts, type PodCounts } from '../exchange/pod-count
 export interface SharedMemory {
   readonly counts: SharedArrayBuffer;
   readonly givenUp: SharedArrayBuffer;
+  readonly rates: SharedArrayBuffer;
   readonly workers: number;
   readonly slot: number;
 }

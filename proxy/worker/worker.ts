@@ -11,6 +11,8 @@ import type { ClusterConfig, EndpointConfig, TrustConfig } from '../config/snaps
 import type { Exchange } from '../exchange/exchange.ts';
 import { localCounts } from '../exchange/pod-counts.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
+import { RateLimits } from '../filters/rate-limit.ts';
+import { allocateRates } from '../filters/rate-table.ts';
 import type { ForwardContext } from '../forwarding/context.ts';
 import { GivenUp } from '../forwarding/given-up.ts';
 import { workloadOf } from '../net/peer-identity.ts';
@@ -62,6 +64,7 @@ export class Worker {
   readonly #resolver: NameResolver;
   readonly #rows: SharedRows | null;
   readonly #givenUp: GivenUp;
+  readonly #rates: RateLimits;
   readonly #runtime: Runtime;
   readonly #destinations: Destinations;
   readonly #http: Record<Direction, HttpConnections>;
@@ -82,6 +85,7 @@ export class Worker {
     this.#tls = new MeshTls(settings.trustDomain);
     this.#rows = env.memory === null ? null : new SharedRows(env.memory);
     this.#givenUp = new GivenUp(env.memory?.givenUp);
+    this.#rates = new RateLimits(() => env.memory?.rates ?? allocateRates());
     const clusterEnv = this.#clusterEnv();
     this.#resolver = this.#createResolver();
     this.#runtime = new Runtime(clusterEnv, this.#resolver);
@@ -237,6 +241,7 @@ export class Worker {
       maxBodyBytes: limits.maxBodyBytes,
       endpointWaitMs: WAIT_MS,
       givenUp: this.#givenUp,
+      rates: this.#rates,
       tunnels: this.#meters.tunnels.with(direction),
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),

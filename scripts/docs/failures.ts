@@ -11,6 +11,14 @@ interface Explanation {
 const CLIENT_WRONG = 'the client sends what HTTP/1.1 does not allow';
 
 const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
+  'rate-limited': {
+    cause: 'a TrafficPolicy with `rateLimit` is attached to the Service, and the caller asks more often than it allows',
+    cure: 'wait for `retry-after`, or raise the limit',
+  },
+  'fault-abort': {
+    cause: 'a TrafficPolicy with `fault.abort` is in force',
+    cure: 'remove it when the test is over',
+  },
   'no-route': {
     cause: 'no rule of the HTTPRoute matches host, path, method and headers',
     cure: 'add a rule, or look which routes are attached: `/config_dump`',

@@ -10,8 +10,6 @@ export const NOT_IN_FORCE = [
   'loadBalancer.slowStart',
   'loadBalancer.locality',
   'circuitBreaker',
-  'rateLimit',
-  'fault',
   'healthCheck',
   'tracing',
 ];

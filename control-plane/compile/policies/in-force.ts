@@ -11,18 +11,20 @@ import {
   type RoutePolicy,
 } from '../../model/policy.ts';
 import { balancerOf, LOAD_BALANCER } from './load-balancer.ts';
+import { FAULT, RATE_LIMIT } from './requests.ts';
 import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
 import type { Field, Settle } from './settle.ts';
 import { CONNECT_TIMEOUT, IDLE_TIMEOUT, PER_TRY_TIMEOUT, REQUEST_TIMEOUT } from './timeouts.ts';
 
 /** Connections belong to the backend, whatever route leads there. */
-export const BACKEND_FIELDS: readonly Field<unknown>[] = [CONNECT_TIMEOUT, LOAD_BALANCER, ...BUDGET_FIELDS];
+export const BACKEND_FIELDS: readonly Field<unknown>[] = [CONNECT_TIMEOUT, LOAD_BALANCER, RATE_LIMIT, ...BUDGET_FIELDS];
 
 export const POLICY_FIELDS: readonly Field<unknown>[] = [
   REQUEST_TIMEOUT,
   PER_TRY_TIMEOUT,
   IDLE_TIMEOUT,
   ...ROUTE_RETRY_FIELDS,
+  FAULT,
   ...BACKEND_FIELDS,
 ];
 
@@ -34,6 +36,7 @@ export function routePolicy(settle: Settle, own: HttpRouteRule['timeouts'] | nul
     perTryTimeoutMs: settle(PER_TRY_TIMEOUT, own?.backendRequestMs) ?? fallback.perTryTimeoutMs,
     idleTimeoutMs: settle(IDLE_TIMEOUT) ?? fallback.idleTimeoutMs,
     retry: settleRetry(settle),
+    fault: settle(FAULT),
   };
 }
 
@@ -43,6 +46,7 @@ export function backendPolicy(settle: Settle): BackendPolicy {
   return {
     connectTimeoutMs: settle(CONNECT_TIMEOUT) ?? fallback.connectTimeoutMs,
     balancer: (balancer === null ? null : balancerOf(balancer)) ?? fallback.balancer,
+    rateLimit: settle(RATE_LIMIT),
     retryBudget: settleBudget(settle),
   };
 }

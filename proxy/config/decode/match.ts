@@ -51,7 +51,7 @@ function decodeRegex(matcher: RegexMatcher, path: string, problems: Problems): s
   return matcher.regex;
 }
 
-function decodeHeader(matcher: HeaderMatcher, path: string, problems: Problems): ValueMatchConfig {
+export function decodeHeader(matcher: HeaderMatcher, path: string, problems: Problems): ValueMatchConfig {
   const name = matcher.name.toLowerCase();
   if (name.startsWith(':') && name !== ':method') refuse(problems, at(path, 'name'), name, 'header names and :method');
   else if (name !== ':method' && !TOKEN.test(name)) problems.add(at(path, 'name'), 'must be a header name');

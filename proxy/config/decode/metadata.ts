@@ -5,6 +5,7 @@
 import type { Metadata } from '#api/generated/envoy/config/core/v3/core.ts';
 import {
   OutboundPolicy,
+  RateLimit,
   RetryBudget,
   RetryOptions,
   ServiceRef,
@@ -62,6 +63,11 @@ export function decodeRetryOptions(
   problems: Problems,
 ): RetryOptions | null {
   return entry(metadata, METADATA.retry, EXTENSION.retryOptions, RetryOptions, path, problems);
+}
+
+/** `tulle.rate_limit`: a rate limit with keys. */
+export function decodeRateLimit(metadata: Metadata | undefined, path: string, problems: Problems): RateLimit | null {
+  return entry(metadata, METADATA.rateLimit, EXTENSION.rateLimit, RateLimit, path, problems);
 }
 
 /** `tulle.retry_budget`; null when there is none. */

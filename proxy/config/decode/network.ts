@@ -9,7 +9,9 @@ import {
   type HttpFilter,
 } from '#api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
 import { Router } from '#api/generated/envoy/extensions/filters/http/router/v3/router.ts';
+import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
 import { TcpProxy } from '#api/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
+import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { EXTENSION } from '#api/names.ts';
 import type { Problems } from '#base/problems.ts';
 import type { HttpNetworkConfig, TcpNetworkConfig } from '../snapshot.ts';
@@ -121,10 +123,20 @@ function decodeRoutes(
 function checkFilters(filters: readonly HttpFilter[], path: string, problems: Problems): void {
   for (const [i, filter] of filters.entries()) {
     const any = filter.configType?.value;
+    const where = `${path}[${i}]`;
     if (any?.typeUrl === EXTENSION.router) {
-      readMessage(Router, any.value, `${path}[${i}].typed_config`, problems);
-      if (i !== filters.length - 1) problems.add(`${path}[${i}]`, 'the router must be the last filter');
-    } else if (!filter.isOptional) refuse(problems, `${path}[${i}]`, `filter ${shortType(any?.typeUrl)}`, 'Router');
+      readMessage(Router, any.value, `${where}.typed_config`, problems);
+      if (i !== filters.length - 1) problems.add(where, 'the router must be the last filter');
+    } else if (any?.typeUrl === EXTENSION.fault || any?.typeUrl === EXTENSION.localRateLimit) {
+      if (!isIdle(any))
+        refuse(problems, `${where}.typed_config`, 'a setting for all routes', 'typed_per_filter_config of a route');
+    } else if (!filter.isOptional)
+      refuse(problems, where, `filter ${shortType(any?.typeUrl)}`, 'HTTPFault, LocalRateLimit, Router');
   }
   if (filters.at(-1)?.configType?.value.typeUrl !== EXTENSION.router) problems.add(path, 'must end with the router');
+}
+
+/** The filter is there for the routes that ask for it, and does nothing by itself. */
+function isIdle({ typeUrl, value }: Any): boolean {
+  return typeUrl === EXTENSION.fault ? value.length === 0 : LocalRateLimit.decode(value).tokenBucket === undefined;
 }

@@ -7,6 +7,7 @@ import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../snapshot.ts';
 import { decodeAction, type HostDefaults } from './action.ts';
+import { decodeFilters } from './filters.ts';
 import { decodeHeaderEdits } from './headers.ts';
 import { decodeMatch } from './match.ts';
 import { readMessage } from './message.ts';
@@ -97,6 +98,7 @@ function decodeOneRoute(
       path,
       problems,
     ),
+    ...decodeFilters(route, path, problems),
     action: decodeAction(route, host, maxBodyBytes, path, problems),
   };
 }

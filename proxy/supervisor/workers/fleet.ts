@@ -8,6 +8,7 @@ import type { Logger, LogLevel } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { DestinationState } from '../../config/snapshot.ts';
 import { allocateCounts, forgetWorker } from '../../exchange/pod-counts.ts';
+import { allocateRates } from '../../filters/rate-table.ts';
 import { allocateGivenUp } from '../../forwarding/given-up.ts';
 import type { Counter, Gauge } from '../../telemetry/cells.ts';
 import type { JoinedMetrics } from '../../telemetry/joined.ts';
@@ -58,6 +59,7 @@ export class Fleet implements WorkerHost {
   readonly #members: (Member | null)[];
   readonly #counts: SharedArrayBuffer;
   readonly #givenUp = allocateGivenUp();
+  readonly #rates = allocateRates();
   readonly #rows = new Rows();
   readonly #usage = new Usage();
   readonly #drained: Record<Direction, Set<number>> = { inbound: new Set(), outbound: new Set() };
@@ -119,7 +121,7 @@ export class Fleet implements WorkerHost {
     const { script, settings, count, logLevel, logFormat, clock, metrics, catchUp } = this.#options;
     const incarnation = this.#incarnations++;
     const startedMs = clock.now();
-    const memory = { counts: this.#counts, givenUp: this.#givenUp, workers: count, slot };
+    const memory = { counts: this.#counts, givenUp: this.#givenUp, rates: this.#rates, workers: count, slot };
     const member = new Member(script, { settings, memory, logLevel, logFormat }, clock, {
       onMessage: (message) => this.#receive(slot, message),
       onSeries: (series) => metrics.add(incarnation, series),

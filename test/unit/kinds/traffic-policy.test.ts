@@ -110,14 +110,14 @@ tracing: { sampling: 10 }`) as unknown;
       hedge: { afterMs: 200, max: 1 },
     },
     loadBalancer: { policy: 'PeakEwma' },
+    rateLimit: { requests: 100, perMs: 1000, burst: 200, key: [{ kind: 'clientIdentity' }] },
+    fault: { delay: { percent: 10, durationMs: 500 }, abort: { percent: 1, status: 503 }, headers: [] },
     notInForce: [
       'spec.retries.hedge',
       'spec.loadBalancer.hashOn',
       'spec.loadBalancer.slowStart',
       'spec.loadBalancer.locality',
       'spec.circuitBreaker',
-      'spec.rateLimit',
-      'spec.fault',
       'spec.healthCheck',
       'spec.tracing',
     ],
@@ -142,6 +142,8 @@ t.test('what is not given is null, and what is in force is not listed', async (t
       hedge: null,
     },
     loadBalancer: { policy: 'Random' },
+    rateLimit: null,
+    fault: null,
     notInForce: [],
   });
 });
@@ -176,7 +178,7 @@ t.test('all mistakes are told together, each with its path and advice', async (t
   });
   t.same(lines, [
     "metadata.anotations: is an unknown field (did you mean 'annotations'?)",
-    'spec.whatever: is an unknown field (known here: targetRefs, timeouts, retries, loadBalancer, circuitBreaker, rateLimit, fault, healthCheck, tracing)',
+    'spec.whatever: is an unknown field (known here: targetRefs, timeouts, retries, loadBalancer, rateLimit, fault, circuitBreaker, healthCheck, tracing)',
     'spec.targetRefs[1]: is the same as spec.targetRefs[0] (remove one of them)',
     'spec.timeouts.request: is no duration: the string "10 s" (write a duration such as 500ms, 10s or 1h30m)',
     'spec.timeouts.perTry: is no duration: the number 5 (write a duration such as 500ms, 10s or 1h30m)',
