@@ -161,9 +161,9 @@ function mergeRoutes(
   const portLevels = policies.levelsOfPort(service, port.name);
   for (const { route: source, rules } of group) {
     const grpc = source.kind === 'GRPCRoute';
-    for (const { name, ruleName, timeouts, matches, requestHeaders, responseHeaders, actionAt } of rules) {
+    for (const { name, ruleName, own, matches, requestHeaders, responseHeaders, actionAt } of rules) {
       const levels = [...policies.levelsOfRule(source, ruleName), ...portLevels];
-      const policy = routePolicy(settler(levels, losses, `${source.kind} ${objectKey(source.meta)}`), timeouts);
+      const policy = routePolicy(settler(levels, losses, `${source.kind} ${objectKey(source.meta)}`), own);
       const action = actionAt(port.port);
       for (const { match, rank } of matches) {
         const route = { name, consumerNamespace, grpc, match, requestHeaders, responseHeaders, action, policy };

@@ -3,6 +3,7 @@
  * be done. Knows no policy. A rule that cannot be done as written answers 500: nothing is silently left out (Gateway API).
  */
 import type { GrpcRoute, GrpcRouteRule } from '../kinds/grpc-route.ts';
+import type { OwnPolicy } from './policies/in-force.ts';
 import type { HttpRoute, HttpRouteRule } from '../kinds/http-route.ts';
 import type { Redirect as RedirectSpec } from '../kinds/route-filters.ts';
 import type { Service } from '../kinds/service.ts';
@@ -16,7 +17,7 @@ export interface CompiledRule {
   readonly name: string;
   /** As the user named it; may be empty. */
   readonly ruleName: string;
-  readonly timeouts: HttpRouteRule['timeouts'];
+  readonly own: OwnPolicy;
   readonly matches: readonly RankedMatch[];
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
@@ -27,8 +28,8 @@ export interface CompiledRule {
   readonly unsupported: readonly string[];
 }
 
-/** GRPCRoute has none in v1. */
-const NO_TIMEOUTS: HttpRouteRule['timeouts'] = { requestMs: null, backendRequestMs: null };
+/** GRPCRoute has none of these in v1. */
+const NOTHING_OWN: OwnPolicy = { timeouts: { requestMs: null, backendRequestMs: null }, retry: null };
 
 /** Every rule of a route. */
 export function compileRules(
@@ -39,12 +40,12 @@ export function compileRules(
   if (route.kind === 'GRPCRoute') {
     return route.spec.rules.map((rule, i) => {
       const matches = compileGrpcMatches(rule.matches, `spec.rules[${i}]`);
-      return compileRule(route, i, rule, NO_TIMEOUTS, matches, parent, referents);
+      return compileRule(route, i, rule, NOTHING_OWN, matches, parent, referents);
     });
   }
   return route.spec.rules.map((rule, i) => {
     const matches = compileHttpMatches(rule.matches, `spec.rules[${i}]`);
-    return compileRule(route, i, rule, rule.timeouts, matches, parent, referents);
+    return compileRule(route, i, rule, rule, matches, parent, referents);
   });
 }
 
@@ -52,7 +53,7 @@ function compileRule(
   route: HttpRoute | GrpcRoute,
   index: number,
   source: HttpRouteRule | GrpcRouteRule,
-  timeouts: HttpRouteRule['timeouts'],
+  { timeouts, retry }: OwnPolicy,
   { matches, unsupported }: CompiledMatches,
   parent: Service,
   referents: Referents,
@@ -64,7 +65,7 @@ function compileRule(
   return {
     name: `${namespace}/${name}/${source.name === '' ? index : source.name}`,
     ruleName: source.name,
-    timeouts,
+    own: { timeouts, retry },
     matches,
     requestHeaders: headerChange(source.filters, 'RequestHeaderModifier'),
     responseHeaders: headerChange(source.filters, 'ResponseHeaderModifier'),

@@ -30,6 +30,8 @@ export function retryPolicy({ retry, perTryTimeoutMs }: RoutePolicy): RetryPolic
   });
 }
 
-export function retryOptions({ methods, idempotencyKeyHeader, safeResets }: RetryPolicy): Any {
-  return pack(EXTENSION.retryOptions, RetryOptions, { methods: [...methods], idempotencyKeyHeader, safeResets });
+export function retryOptions({ methods, idempotencyKeyHeader, safeResets, backoffMinMs }: RetryPolicy): Any {
+  const minBackoff = backoffMinMs === 0 ? undefined : duration(backoffMinMs);
+  const options = { methods: [...methods], idempotencyKeyHeader, safeResets, minBackoff };
+  return pack(EXTENSION.retryOptions, RetryOptions, options);
 }

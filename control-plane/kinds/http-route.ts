@@ -1,5 +1,5 @@
 /** HTTPRoute (gateway.networking.k8s.io/v1) with a Service as parent (GAMMA). Field meaning: Gateway API specification. */
-import { ANYTHING, duration, type ValueOf } from './field.ts';
+import { ANYTHING, duration, integer, type ValueOf } from './field.ts';
 import { EVERYTHING, MATCH } from './http-route-matches.ts';
 import type { KubeObject } from './meta.ts';
 import { type ParseContext, readObject, strictEnvelope } from './object.ts';
@@ -34,6 +34,16 @@ export interface HttpRouteMatch {
   readonly method: string;
 }
 
+/** GEP-1731. */
+export interface HttpRouteRetry {
+  /** Empty: none. */
+  readonly codes: readonly number[];
+  /** Null: not given. */
+  readonly attempts: number | null;
+  /** Milliseconds that every retry waits at least; null: not given. */
+  readonly backoffMs: number | null;
+}
+
 export interface HttpRouteRule {
   readonly name: string;
   readonly matches: readonly HttpRouteMatch[];
@@ -41,6 +51,8 @@ export interface HttpRouteRule {
   readonly backendRefs: readonly BackendRef<HttpRouteFilter>[];
   /** Milliseconds; null: not given; 0: no timeout. */
   readonly timeouts: { readonly requestMs: number | null; readonly backendRequestMs: number | null };
+  /** Null: not given. */
+  readonly retry: HttpRouteRetry | null;
 }
 
 export interface HttpRoute extends KubeObject {
@@ -69,12 +81,23 @@ const TIMEOUT_RULES: readonly Check<Timeouts>[] = [
   },
 ];
 
+/** The specification has no bound of attempts; one of TrafficPolicy's is enough for anybody. */
+const MAX_ATTEMPTS = 100;
+const MAX_CODES = 64;
+
+const RETRY = object({
+  codes: optional(list(integer(400, 599), { maxItems: MAX_CODES }), []),
+  attempts: optional(integer(0, MAX_ATTEMPTS), null),
+  backoff: optional(duration(), null),
+});
+
 const RULE_MEMBERS = {
   name: optional(sectionName, ''),
   matches: defaulted(list(MATCH, { maxItems: MAX_MATCHES }), [EVERYTHING]),
   filters: optional(HTTP_FILTERS, []),
   backendRefs: optional(backendRefs(HTTP_FILTERS), []),
   timeouts: optional(object(TIMEOUT_MEMBERS, TIMEOUT_RULES), { request: null, backendRequest: null }),
+  retry: optional(RETRY, null),
 };
 type RawRule = ValueOf<ReturnType<typeof object<typeof RULE_MEMBERS>>>;
 
@@ -116,15 +139,16 @@ const HTTP_ROUTE = object({
 
 function ruleOfNothing(): RawRule {
   const timeouts = { request: null, backendRequest: null };
-  return { name: '', matches: [EVERYTHING], filters: [], backendRefs: [], timeouts };
+  return { name: '', matches: [EVERYTHING], filters: [], backendRefs: [], timeouts, retry: null };
 }
 
-function ruleOf({ timeouts, matches, ...rule }: RawRule): HttpRouteRule {
+function ruleOf({ timeouts, matches, retry, ...rule }: RawRule): HttpRouteRule {
   return {
     ...rule,
     // An empty list means the same as none.
     matches: matches.length === 0 ? [EVERYTHING] : matches,
     timeouts: { requestMs: timeouts.request, backendRequestMs: timeouts.backendRequest },
+    retry: retry === null ? null : { codes: retry.codes, attempts: retry.attempts, backoffMs: retry.backoff },
   };
 }
 

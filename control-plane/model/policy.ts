@@ -25,6 +25,8 @@ export interface RetryPolicy {
   readonly safeResets: boolean;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  /** Every retry waits at least so long, jitter beside; 0: none. */
+  readonly backoffMinMs: number;
 }
 
 export interface RoutePolicy {
@@ -80,6 +82,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   safeResets: true,
   backoffBaseMs: 25,
   backoffMaxMs: 250,
+  backoffMinMs: 0,
 };
 
 export const DEFAULT_ROUTE_POLICY: RoutePolicy = {

@@ -249,6 +249,8 @@ export interface RetryConfig {
   readonly grpc?: readonly GrpcRetryOn[];
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  /** Every retry waits at least so long, and the jitter beside; absent: none. */
+  readonly backoffMinMs?: number;
 }
 
 export type RetryOn =

@@ -107,11 +107,12 @@ function neverArrived(outcome: AttemptOutcome): boolean {
 }
 
 /**
- * Delay before retry number `retry` (0: the first) in milliseconds: exponential with full jitter, and not before the upstream's `retry-after`.
+ * Delay before retry number `retry` (0: the first) in milliseconds: exponential with full jitter, and not before
+ * the upstream's `retry-after` nor the policy's minimum.
  */
 export function retryDelayMs(policy: RetryConfig, retry: number, retryAfterMs: number, random: Random): number {
   const delayMs = backoffMs({ baseMs: policy.backoffBaseMs, maxMs: policy.backoffMaxMs }, retry, random);
-  return Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) + delayMs;
+  return Math.max(policy.backoffMinMs ?? 0, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)) + delayMs;
 }
 
 function judgeFailure(policy: RetryConfig, request: RetriedRequest, failure: Failure): RetryVerdict {

@@ -23,6 +23,7 @@ function no(name: string, note: string): Feature {
 }
 
 const NO_MIRROR = 'a rule with the filter answers 500, `Accepted=False UnsupportedValue`';
+const RETRY = "`test/stack/routes/retry.test.ts`: the suite's rules, through sockets";
 const GRPC = '`test/interop/grpc-mesh.test.ts`: with grpc-js through real sidecars';
 
 export const FEATURES: readonly Feature[] = [
@@ -54,6 +55,9 @@ export const FEATURES: readonly Feature[] = [
   yes('HTTPRouteBackendTimeout', [], '`test/stack/data-plane`'),
   yes('HTTPRouteBackendProtocolWebSocket', [], '`test/stack/data-plane`'),
   yes('HTTPRouteBackendProtocolH2C', [], '`test/stack/grpc.test.ts`'),
+  yes('HTTPRouteRetry', [], RETRY),
+  yes('HTTPRouteRetryBackendTimeout', [], RETRY),
+  yes('HTTPRouteRetryConnectionError', [], RETRY),
   no('HTTPRouteCORS', NO_MIRROR),
   no('HTTPRouteRequestMirror', NO_MIRROR),
   no('HTTPRouteRequestMultipleMirrors', NO_MIRROR),

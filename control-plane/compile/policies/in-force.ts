@@ -28,14 +28,17 @@ export const POLICY_FIELDS: readonly Field<unknown>[] = [
   ...BACKEND_FIELDS,
 ];
 
-/** @param own timeouts of the HTTPRoute rule; null for the default route */
-export function routePolicy(settle: Settle, own: HttpRouteRule['timeouts'] | null): RoutePolicy {
+/** What a rule of an HTTPRoute says for itself: nothing is more specific. */
+export type OwnPolicy = Pick<HttpRouteRule, 'timeouts' | 'retry'>;
+
+/** @param own null for the default route */
+export function routePolicy(settle: Settle, own: OwnPolicy | null): RoutePolicy {
   const fallback = DEFAULT_ROUTE_POLICY;
   return {
-    requestTimeoutMs: settle(REQUEST_TIMEOUT, own?.requestMs) ?? fallback.requestTimeoutMs,
-    perTryTimeoutMs: settle(PER_TRY_TIMEOUT, own?.backendRequestMs) ?? fallback.perTryTimeoutMs,
+    requestTimeoutMs: settle(REQUEST_TIMEOUT, own?.timeouts.requestMs) ?? fallback.requestTimeoutMs,
+    perTryTimeoutMs: settle(PER_TRY_TIMEOUT, own?.timeouts.backendRequestMs) ?? fallback.perTryTimeoutMs,
     idleTimeoutMs: settle(IDLE_TIMEOUT) ?? fallback.idleTimeoutMs,
-    retry: settleRetry(settle),
+    retry: settleRetry(settle, own?.retry ?? null),
     fault: settle(FAULT),
   };
 }

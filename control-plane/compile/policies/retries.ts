@@ -2,6 +2,7 @@
  * Retries of TrafficPolicy: which fields it has, and the whole policy that follows from those in force.
  * Knows no precedence.
  */
+import type { HttpRouteRetry } from '../../kinds/http-route.ts';
 import {
   DEFAULT_BACKEND_POLICY,
   DEFAULT_RETRY_POLICY,
@@ -70,30 +71,43 @@ export const ROUTE_RETRY_FIELDS: readonly Field<unknown>[] = [
 /** Fields that belong to a backend: a budget counts what all routes send there. */
 export const BUDGET_FIELDS: readonly Field<unknown>[] = [BUDGET_PERCENT, BUDGET_MIN, BUDGET_INTERVAL];
 
-/** Null: `attempts: 0`, nothing is retried. */
-export function settleRetry(settle: Settle): RetryPolicy | null {
+/** GEP-1731: whoever asks for retries means connections that fail, and these codes. */
+function conditionsOf({ codes }: HttpRouteRetry): readonly RetryCondition[] {
+  return ['connect-failure', 'refused-stream', 'reset', ...(codes.length > 0 ? (['retriable-status'] as const) : [])];
+}
+
+/**
+ * Null: `attempts: 0`, nothing is retried.
+ * @param own what the HTTPRoute's rule says; it says nothing of methods, so that those of the policies count, else the idempotent ones
+ */
+export function settleRetry(settle: Settle, own: HttpRouteRetry | null): RetryPolicy | null {
   const fallback = DEFAULT_RETRY_POLICY;
-  const attempts = settle(ATTEMPTS) ?? fallback.attempts;
-  const retryOn = settle(RETRY_ON)?.filter((name): name is RetryCondition => CONDITIONS.has(name)) ?? fallback.retryOn;
+  const attempts = settle(ATTEMPTS, own?.attempts) ?? fallback.attempts;
+  const asked = settle(RETRY_ON, own === null ? null : conditionsOf(own));
+  const retryOn = asked?.filter((name): name is RetryCondition => CONDITIONS.has(name)) ?? fallback.retryOn;
   const policy: RetryPolicy = {
     attempts,
     retryOn,
-    statuses: settle(STATUSES) ?? fallback.statuses,
+    statuses: settle(STATUSES, own?.codes) ?? fallback.statuses,
     methods: settle(METHODS) ?? fallback.methods,
     grpc: settle(GRPC) ?? fallback.grpc,
     idempotencyKeyHeader: settle(IDEMPOTENCY_KEY)?.toLowerCase() ?? fallback.idempotencyKeyHeader,
     safeResets: fallback.safeResets,
-    ...settleBackoff(settle),
+    ...settleBackoff(settle, own?.backoffMs ?? null),
   };
   return attempts === 0 ? null : policy;
 }
 
 /** What is given is never contradicted by a default: a base alone allows ten times itself (as in Envoy), a short maximum alone pulls the base down. */
-function settleBackoff(settle: Settle): Pick<RetryPolicy, 'backoffBaseMs' | 'backoffMaxMs'> {
-  const base = settle(BACKOFF_BASE);
+function settleBackoff(
+  settle: Settle,
+  own: number | null,
+): Pick<RetryPolicy, 'backoffBaseMs' | 'backoffMaxMs' | 'backoffMinMs'> {
+  // Nobody waits for less than a millisecond.
+  const base = settle(BACKOFF_BASE, own === null ? null : Math.max(1, own));
   const max = settle(BACKOFF_MAX);
   const baseMs = base ?? Math.min(DEFAULT_RETRY_POLICY.backoffBaseMs, max ?? Infinity);
-  return { backoffBaseMs: baseMs, backoffMaxMs: Math.max(max ?? baseMs * 10, baseMs) };
+  return { backoffBaseMs: baseMs, backoffMaxMs: Math.max(max ?? baseMs * 10, baseMs), backoffMinMs: own ?? 0 };
 }
 
 export function settleBudget(settle: Settle): BackendPolicy['retryBudget'] {

@@ -5,7 +5,7 @@ import type { Settle } from './settle.ts';
 import { IDLE_TIMEOUT } from './timeouts.ts';
 
 export function streamPolicy(settle: Settle): StreamPolicy {
-  const retry = settleRetry(settle);
+  const retry = settleRetry(settle, null);
   // Nothing was sent: of all conditions only this one can be met.
   const retries = retry?.retryOn.includes('connect-failure') === true ? retry.attempts : 0;
   return { idleTimeoutMs: settle(IDLE_TIMEOUT) ?? DEFAULT_STREAM_IDLE_MS, connectAttempts: retries + 1 };

@@ -51,6 +51,7 @@ export function decodeRetry(
     idempotencyKeyHeader: decodeKeyHeader(options?.idempotencyKeyHeader ?? '', path, problems),
     safeResets: options?.safeResets ?? false,
     ...decodeBackOff(policy, at(path, 'retry_back_off'), problems),
+    ...decodeMinBackOff(options, path, problems),
   };
 }
 
@@ -86,6 +87,15 @@ function decodeKeyHeader(name: string, path: string, problems: Problems): string
   if (name !== '' && !TOKEN.test(name))
     problems.add(path, 'idempotency_key_header of tulle.retry must be a header name');
   return name.toLowerCase();
+}
+
+function decodeMinBackOff(
+  options: RetryOptions | null,
+  path: string,
+  problems: Problems,
+): Pick<RetryConfig, 'backoffMinMs'> {
+  if (options?.minBackoff === undefined) return {};
+  return { backoffMinMs: durationMs(options.minBackoff, at(path, 'min_backoff of tulle.retry'), problems, 0) };
 }
 
 /** The maximum is ten times the base when unset (Envoy `RetryBackOff.max_interval`). */

@@ -60,6 +60,7 @@ t.test('a full route is read', async (t) => {
             },
           ],
           timeouts: { request: '10s', backendRequest: '0s' },
+          retry: { codes: [503, 429], attempts: 3, backoff: '100ms' },
         },
       ],
     }),
@@ -101,6 +102,7 @@ t.test('a full route is read', async (t) => {
           },
         ],
         timeouts: { requestMs: 10_000, backendRequestMs: 0 },
+        retry: { codes: [503, 429], attempts: 3, backoffMs: 100 },
       },
     ],
   });
@@ -114,6 +116,7 @@ t.test('what is not given has the defaults of Gateway API', async (t) => {
     filters: [],
     backendRefs: [],
     timeouts: { requestMs: null, backendRequestMs: null },
+    retry: null,
   };
   const least = { parentRefs: [], hostnames: [], rules: [rule] };
   t.same(reading(parseHttpRoute, route({})).object?.spec, least);
