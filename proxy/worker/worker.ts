@@ -111,6 +111,7 @@ export class Worker {
         wheel: this.#wheel,
         tls: this.#tls,
         keepAliveMs: settings.keepAliveMs,
+        endpointWaitMs: WAIT_MS,
         isClosing: () => this.#closing.has(direction),
       },
       tcpTelemetry: new TcpTelemetry(direction, this.#meters, env.clock, observe.writeAccess),

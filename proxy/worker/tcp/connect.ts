@@ -43,7 +43,11 @@ export function connectTcp(
     tried.push(endpoint);
     return tryOf(cluster, endpoint);
   };
-  const target: TcpTarget = { name: cluster.config.name, idleTimeoutMs: network.idleTimeoutMs, nextTry };
+  const wait = (onEndpoints: () => void): (() => void) | null => {
+    const waiter = { onEndpoints };
+    return cluster.wait(waiter) ? () => cluster.unwait(waiter) : null;
+  };
+  const target: TcpTarget = { name: cluster.config.name, idleTimeoutMs: network.idleTimeoutMs, nextTry, wait };
   return new TcpUpstream(target, env, events);
 }
 
@@ -87,5 +91,5 @@ export function connectAddress(
     const target: Target = { address, port, mtls: false, serverName: '', identities: [], keepAliveMs };
     return { target, timeoutMs, onReached: ignore, onFailed: ignore, release: ignore };
   };
-  return new TcpUpstream({ name, idleTimeoutMs, nextTry }, env, events);
+  return new TcpUpstream({ name, idleTimeoutMs, nextTry, wait: () => null }, env, events);
 }

@@ -27,6 +27,8 @@ export interface TcpEnv {
   readonly tls: MeshTls;
   /** Seconds of silence after which TCP asks a peer whether it is there, in milliseconds; 0: never. */
   readonly keepAliveMs: number;
+  /** How long a connection waits for a first endpoint, as a request does. */
+  readonly endpointWaitMs: number;
   /** The stack is being closed: connections that end now were cut by us. */
   readonly isClosing: () => boolean;
 }
@@ -58,6 +60,8 @@ export interface TcpTarget {
   readonly idleTimeoutMs: number;
   /** Another endpoint, or why there is none. Asked again after each one that could not be reached. */
   readonly nextTry: () => Try | FailureKind;
+  /** Calls back whenever there may be an endpoint that was not there before, until what it returns is called. Null: none will come. */
+  readonly wait: (onEndpoints: () => void) => (() => void) | null;
 }
 
 const ignore = (): void => undefined;
@@ -77,6 +81,9 @@ export class TcpUpstream {
   #timer: Timer | null = null;
   #try: Try | null = null;
   #attempts = 0;
+  /** Ends the wait for a first endpoint; null: none is waited for. */
+  #stopWaiting: (() => void) | null = null;
+  #hasWaited = false;
   /** Why the last try failed, or why this is over. */
   #failure: FailureKind = 'connect-failure';
   #client: TcpConnection | null = null;
@@ -125,6 +132,8 @@ export class TcpUpstream {
 
   #connect(): void {
     const next = this.#target.nextTry();
+    if (next === 'no-healthy-endpoint' && this.#waits()) return;
+    this.#endWait();
     if (typeof next === 'string') {
       // After a try, why that failed says more than that there is no other endpoint.
       if (this.#attempts === 0) this.#failure = next;
@@ -144,6 +153,29 @@ export class TcpUpstream {
     opened.socket.once(opened.ready, () => this.#onReady(opened.socket));
   }
 
+  /** There is no endpoint yet: the first one that comes in time is taken. False: the time is over, or an endpoint was tried already. */
+  #waits(): boolean {
+    if (this.#stopWaiting !== null) return true;
+    if (this.#hasWaited || this.#attempts > 0) return false;
+    const cancel = this.#target.wait(() => this.#connect());
+    if (cancel === null) return false;
+    this.#hasWaited = true;
+    const timer = this.#env.clock.after(this.#env.endpointWaitMs, () => {
+      this.#endWait();
+      this.#connect();
+    });
+    this.#stopWaiting = () => {
+      timer.cancel();
+      cancel();
+    };
+    return true;
+  }
+
+  #endWait(): void {
+    this.#stopWaiting?.();
+    this.#stopWaiting = null;
+  }
+
   readonly #onError = (error: Error): void => this.#failed(classifyConnectError(error).kind);
   readonly #onTimeout = (): void => this.#failed('connect-timeout');
 
@@ -155,6 +187,7 @@ export class TcpUpstream {
   }
 
   #letGo(): void {
+    this.#endWait();
     this.#timer?.cancel();
     this.#socket?.off('error', this.#onError).on('error', ignore).destroy();
     this.#socket = null;

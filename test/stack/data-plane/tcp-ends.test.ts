@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import type { ClusterConfig, EndpointConfig, TcpNetworkConfig } from '../../../proxy/config/snapshot.ts';
 import { openWire, rawUpstream, type Wire } from '../../support/raw-http.ts';
 import { counted } from '../../support/samples.ts';
-import { cluster, endpoint, opaqueDestination, startWorker, type TestWorker } from '../../support/worker.ts';
+import { change, cluster, endpoint, opaqueDestination, startWorker, type TestWorker } from '../../support/worker.ts';
 import { until } from './rig.ts';
 
 const NAME = 'bytes:1';
@@ -172,6 +172,22 @@ t.test('no endpoint, no cluster and too many connections have a reason each', as
   await first.includes('x');
   await refusal(full);
   t.match(await full.line(1), { response_flags: 'UO', reason: 'overflow' });
+});
+
+t.test('a connection waits for a first endpoint, as a request does', async (t) => {
+  const server = await upstream(t, echo);
+  const r = await rig(t, []);
+  const client = await r.connect();
+  client.write('early');
+  const leaving = await r.connect();
+  await until(() => counted(r.worker, 'tulle_tcp_connections') === 2, 'both are taken');
+  leaving.socket.resetAndDestroy();
+  r.worker.apply(change({ endpoints: new Map([[NAME, { cluster: NAME, endpoints: [server] }]]) }));
+  t.equal(await client.includes('early'), 'early');
+  client.socket.end();
+  await client.closed();
+  await until(() => counted(r.worker, 'tulle_tcp_connections') === 0, 'both are over');
+  t.same([r.ended(''), r.ended('downstream-reset')], [1, 1], 'and who did not wait is counted as who left');
 });
 
 t.test('a client that leaves before an endpoint is reached is counted too', async (t) => {
