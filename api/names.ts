@@ -42,6 +42,7 @@ export const EXTENSION = {
   peakEwma: 'type.googleapis.com/tulle.config.v1.PeakEwma',
   retryOptions: 'type.googleapis.com/tulle.config.v1.RetryOptions',
   retryBudget: 'type.googleapis.com/tulle.config.v1.RetryBudget',
+  outlierOptions: 'type.googleapis.com/tulle.config.v1.OutlierOptions',
   outboundPolicy: 'type.googleapis.com/tulle.config.v1.OutboundPolicy',
   serviceRef: 'type.googleapis.com/tulle.config.v1.ServiceRef',
   workloadRef: 'type.googleapis.com/tulle.config.v1.WorkloadRef',
@@ -51,6 +52,7 @@ export const EXTENSION = {
 export const METADATA = {
   outbound: 'tulle.outbound',
   rateLimit: 'tulle.rate_limit',
+  outlier: 'tulle.outlier',
   retry: 'tulle.retry',
   retryBudget: 'tulle.retry_budget',
   service: 'tulle.service',

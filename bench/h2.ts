@@ -123,6 +123,7 @@ async function ask(port: number, streams: number, requests: number): Promise<num
       limits: DEFAULT_LIMITS,
       connectTimeoutMs: 1000,
       idleMs: 60_000,
+      maxRequests: Infinity,
       tuning: DEFAULT_H2_CLIENT_TUNING,
     },
   );

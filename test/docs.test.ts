@@ -75,7 +75,7 @@ t.test('a TrafficPolicy with every field names those that are not in force as th
           budget: { percent: 20, minPerSecond: 10, interval: '10s' },
           hedge: { after: '200ms' },
         },
-        circuitBreaker: { limits: { connections: 10 } },
+        circuitBreaker: { limits: { connections: 10 }, outlier: {}, fallback: { response: { status: 503 } } },
         loadBalancer: {
           policy: 'PeakEwma',
           hashOn: [{ header: 'x-user' }],

@@ -26,6 +26,7 @@ import {
 import type { Endpoint, MeshService, ServicePort } from '../model/mesh.ts';
 import type { AppProtocol } from '../model/protocol.ts';
 import { DEFAULT_BACKEND_POLICY, type BackendPolicy, type Balancer } from '../model/policy.ts';
+import { circuitBreakers, outlierDetection, outlierMetadata } from './breakers.ts';
 import type { Dialect } from './client.ts';
 import { ADS, duration, pack, retryBudget, serviceRef, socketAddress } from './messages.ts';
 import { rawBuffer, upstreamTls } from './tls.ts';
@@ -40,20 +41,32 @@ export function serviceCluster(
   const cluster = edsCluster(name, port.policy, endpoints, service.host, dialect);
   const metadata = { [METADATA.service]: serviceRef(service.namespace, service.name, port.port) };
   Object.assign(cluster.metadata?.typedFilterMetadata ?? {}, metadata);
-  return { ...cluster, typedExtensionProtocolOptions: httpVersion(port.protocol) };
+  return { ...cluster, typedExtensionProtocolOptions: httpOptions(port.protocol, port.policy) };
 }
 
-const HTTP2_ONLY = pack(EXTENSION.httpProtocolOptions, HttpProtocolOptions, {
-  upstreamProtocolOptions: {
-    $case: 'explicitHttpConfig',
-    value: { protocolConfig: { $case: 'http2ProtocolOptions', value: {} } },
-  },
-});
-
 /** HTTP/2 is spoken only to ports that declare it: nothing else says that a server understands it without being asked. */
-export function httpVersion(protocol: AppProtocol): Cluster['typedExtensionProtocolOptions'] {
-  if (protocol !== 'http2' && protocol !== 'grpc') return {};
-  return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HTTP2_ONLY };
+export function httpOptions(
+  protocol: AppProtocol,
+  { limits }: Pick<BackendPolicy, 'limits'> = DEFAULT_BACKEND_POLICY,
+): Cluster['typedExtensionProtocolOptions'] {
+  const isHttp2 = protocol === 'http2' || protocol === 'grpc';
+  const { requestsPerConnection } = limits;
+  if (!isHttp2 && requestsPerConnection === 0) return {};
+  const options = HttpProtocolOptions.fromPartial({
+    ...(requestsPerConnection > 0 && {
+      commonHttpProtocolOptions: { maxRequestsPerConnection: requestsPerConnection },
+    }),
+    upstreamProtocolOptions: {
+      $case: 'explicitHttpConfig',
+      value: {
+        protocolConfig: isHttp2
+          ? { $case: 'http2ProtocolOptions', value: {} }
+          : { $case: 'httpProtocolOptions', value: {} },
+      },
+    },
+  });
+  const packed = pack(EXTENSION.httpProtocolOptions, HttpProtocolOptions, options);
+  return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packed };
 }
 
 /** To exactly one pod, at one of its addresses. */
@@ -90,18 +103,19 @@ function edsCluster(
 
 /** What a backend's policy says of a cluster, wherever its endpoints come from. */
 export function policyFields(policy: BackendPolicy, dialect: Dialect) {
-  const { percent, minPerSecond } = policy.retryBudget;
+  const outlier = outlierDetection(policy.outlier);
   return {
     connectTimeout: duration(policy.connectTimeoutMs),
     ...balancing(policy.balancer, dialect),
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
-    // Envoy counts retries under way, not by time: the nearest to our budget, which is in the metadata.
-    circuitBreakers: {
-      thresholds: [
-        { retryBudget: { budgetPercent: { value: percent }, minRetryConcurrency: Math.ceil(minPerSecond) } },
-      ],
+    circuitBreakers: circuitBreakers(policy),
+    ...(outlier !== undefined && { outlierDetection: outlier }),
+    metadata: {
+      typedFilterMetadata: {
+        [METADATA.retryBudget]: retryBudget(policy.retryBudget),
+        ...outlierMetadata(policy.outlier),
+      },
     },
-    metadata: { typedFilterMetadata: { [METADATA.retryBudget]: retryBudget(policy.retryBudget) } },
   };
 }
 
@@ -146,7 +160,7 @@ export function applicationCluster(address: string, port: number, protocol: AppP
     clusterDiscoveryType: { $case: 'type', value: Discovery.STATIC },
     connectTimeout: duration(DEFAULT_BACKEND_POLICY.connectTimeoutMs),
     lbPolicy: LbPolicy.ROUND_ROBIN,
-    typedExtensionProtocolOptions: httpVersion(protocol),
+    typedExtensionProtocolOptions: httpOptions(protocol),
     loadAssignment: {
       clusterName: name,
       endpoints: [

@@ -13,7 +13,7 @@ import { RouteConfiguration, type Route } from '#api/generated/envoy/config/rout
 import { METADATA } from '#api/names.ts';
 import type { ExternalTarget } from '../model/external.ts';
 import type { Dialect } from './client.ts';
-import { httpVersion, policyFields } from './clusters.ts';
+import { httpOptions, policyFields } from './clusters.ts';
 import { hostListener } from './listeners.ts';
 import { duration, serviceRef, socketAddress } from './messages.ts';
 import { originationTls } from './origination.ts';
@@ -69,7 +69,7 @@ export function externalCluster(name: string, target: ExternalTarget, dialect: D
     name,
     ...fields,
     ...discovery(name, target, dialect),
-    typedExtensionProtocolOptions: httpVersion(port.protocol),
+    typedExtensionProtocolOptions: httpOptions(port.protocol, port.policy),
     ...(port.tls !== null && { transportSocket: originationTls(port.tls, target.host, port.protocol, dialect) }),
   });
 }

@@ -3,44 +3,9 @@
  * the policy's status says so. A feature that comes into force moves out of here.
  */
 import { choice, duration, integer, string, type ValueOf } from './field.ts';
-import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
-import { count, exactlyOne, percent, yes } from './traffic-policy-parts.ts';
+import { list, object, optional, required, type Rule } from './structure.ts';
+import { exactlyOne, percent, yes } from './traffic-policy-parts.ts';
 import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
-
-const LIMITS = object({
-  connections: optional(count(1), null, 'Connections to a backend.'),
-  pendingRequests: optional(count(0), null, 'Requests that wait for a connection.'),
-  requests: optional(count(1), null, 'Requests in flight.'),
-  requestsPerConnection: optional(count(0), null, 'Requests on a connection before it is closed. 0: no limit.'),
-});
-
-const SUCCESS_RATE = object({
-  below: required(integer(1, 100), 'Percent of successes under which an endpoint is ejected.'),
-  minRequests: defaulted(count(1), 20, 'Requests in an interval without which an endpoint is not judged.'),
-});
-
-const EJECTION_MEMBERS = {
-  base: optional(duration('1ms', '24h'), null, 'Length of the first ejection; each further one is longer by as much.'),
-  max: optional(duration('1ms', '24h'), null, 'Longest ejection.'),
-};
-
-const EJECTION_RULES: readonly Rule<ValueOf<ReturnType<typeof object<typeof EJECTION_MEMBERS>>>>[] = [
-  {
-    rule: '!has(self.base) || !has(self.max) || duration(self.base) <= duration(self.max)',
-    message: 'base must not be longer than max',
-    at: 'base',
-    holds: ({ base, max }) => base === null || max === null || base <= max,
-  },
-];
-
-const OUTLIER = object({
-  consecutiveErrors: optional(count(0), null, 'Failures in a row that eject an endpoint. 0: not judged by these.'),
-  consecutiveGatewayErrors: optional(count(0), null, 'The same for 502, 503, 504 and failed connections.'),
-  successRate: optional(SUCCESS_RATE, null, 'Ejection by share of successes.'),
-  interval: optional(duration('100ms', '1h'), null, 'How often endpoints are judged.'),
-  ejection: optional(object(EJECTION_MEMBERS, EJECTION_RULES), null, 'For how long.'),
-  keepEndpoints: optional(count(0), null, 'Endpoints that are never ejected, however bad all are.'),
-});
 
 const HEADERS = list(
   object({ name: required(headerName, 'Name of the header.'), value: required(headerValue, 'Its value.') }),
@@ -50,7 +15,7 @@ const HEADERS = list(
   },
 );
 
-const FALLBACK = exactlyOne({
+export const FALLBACK = exactlyOne({
   backendRef: optional(
     object({
       name: required(dnsLabel1035, 'Name of a Service.'),
@@ -69,12 +34,6 @@ const FALLBACK = exactlyOne({
     null,
     'A fixed answer.',
   ),
-});
-
-const CIRCUIT_BREAKER = object({
-  limits: optional(LIMITS, null, 'What is in flight to a backend at most; more is answered 503 at once.'),
-  outlier: optional(OUTLIER, null, 'Endpoints that fail are left out for a while.'),
-  fallback: optional(FALLBACK, null, 'What answers when the breaker is open or retries are exhausted.'),
 });
 
 /** What a request is told apart by. */
@@ -119,7 +78,6 @@ const TRACING = object({ sampling: required(percent, 'Percent of requests that a
 
 /** Members of the spec as they are; null: not given. */
 export const LATER_MEMBERS = {
-  circuitBreaker: optional(CIRCUIT_BREAKER, null, 'Limits, ejection of bad endpoints, fallback.'),
   healthCheck: optional(object(HEALTH_CHECK_MEMBERS, HEALTH_CHECK_RULES), null, 'Active checks of endpoints.'),
   tracing: optional(TRACING, null, 'Tracing of requests.'),
 };

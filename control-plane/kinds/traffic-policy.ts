@@ -2,6 +2,7 @@
  * TrafficPolicy (tulle.dev/v1alpha1): how calls to a Service, a Service port or a route behave.
  * The schema is `crds/trafficpolicies.yaml`; a null here means "not given", so that precedence can be settled field by field.
  */
+import { LIMITS, OUTLIER } from './circuit-breaker-fields.ts';
 import { ANYTHING, choice, duration, type ValueOf } from './field.ts';
 import type { KubeObject } from './meta.ts';
 import { type ParseContext, readObject, strictEnvelope } from './object.ts';
@@ -9,7 +10,7 @@ import { object, optional, required } from './structure.ts';
 import { dnsSubdomain } from './text-forms.ts';
 import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
 import { FAULT, RATE_LIMIT } from './traffic-policy-requests.ts';
-import { HASH_ON, LATER_MEMBERS, LOCALITY } from './traffic-policy-later.ts';
+import { FALLBACK, HASH_ON, LATER_MEMBERS, LOCALITY } from './traffic-policy-later.ts';
 
 export interface PolicyTargetRef {
   readonly group: string;
@@ -55,6 +56,23 @@ export interface FaultSpec {
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 }
 
+export interface LimitsSpec {
+  readonly connections: number | null;
+  readonly pendingRequests: number | null;
+  readonly requests: number | null;
+  readonly requestsPerConnection: number | null;
+}
+
+export interface OutlierSpec {
+  readonly consecutiveErrors: number | null;
+  readonly consecutiveGatewayErrors: number | null;
+  readonly successRate: { readonly below: number; readonly minRequests: number } | null;
+  readonly intervalMs: number | null;
+  readonly ejectionBaseMs: number | null;
+  readonly ejectionMaxMs: number | null;
+  readonly keepEndpoints: number | null;
+}
+
 export interface TrafficPolicySpec {
   readonly targetRefs: readonly PolicyTargetRef[];
   readonly timeouts: {
@@ -67,6 +85,7 @@ export interface TrafficPolicySpec {
   readonly loadBalancer: { readonly policy: LoadBalancerName | null } | null;
   readonly rateLimit: RateLimitSpec | null;
   readonly fault: FaultSpec | null;
+  readonly circuitBreaker: { readonly limits: LimitsSpec | null; readonly outlier: OutlierSpec | null } | null;
   /** Paths of fields that were given and are valid, but which this version does not yet put in force. */
   readonly notInForce: readonly string[];
 }
@@ -86,6 +105,12 @@ const LOAD_BALANCER = object({
   locality: optional(LOCALITY, null, 'Preference by place.'),
 });
 
+const CIRCUIT_BREAKER = object({
+  limits: optional(LIMITS, null, 'What is in flight to a backend at most.'),
+  outlier: optional(OUTLIER, null, 'Endpoints that fail are left out for a while; {} means all defaults.'),
+  fallback: optional(FALLBACK, null, 'What answers when the breaker is open or retries are exhausted.'),
+});
+
 /** What the CRD's schema is made from. */
 export const TRAFFIC_POLICY_SPEC = object({
   targetRefs: required(TARGET_REFS, 'What the policy is about: Services, ExternalServices, their ports, or routes.'),
@@ -94,6 +119,7 @@ export const TRAFFIC_POLICY_SPEC = object({
   loadBalancer: optional(LOAD_BALANCER, null, 'How requests are spread over endpoints.'),
   rateLimit: optional(RATE_LIMIT, null, 'Bound on requests in a time, kept where they arrive.'),
   fault: optional(FAULT, null, 'Faults on purpose, for tests.'),
+  circuitBreaker: optional(CIRCUIT_BREAKER, null, 'Limits, ejection of bad endpoints, fallback.'),
   ...LATER_MEMBERS,
 });
 type RawSpec = ValueOf<typeof TRAFFIC_POLICY_SPEC>;
@@ -117,6 +143,7 @@ function notInForce(spec: RawSpec): readonly string[] {
   const policy = loadBalancer?.policy ?? null;
   const given: readonly (readonly [path: string, isGiven: boolean])[] = [
     ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
+    ['spec.circuitBreaker.fallback', (spec.circuitBreaker?.fallback ?? null) !== null],
     ['spec.loadBalancer.policy', policy !== null && !BALANCERS_IN_FORCE.has(policy)],
     ['spec.loadBalancer.hashOn', (loadBalancer?.hashOn ?? null) !== null],
     ['spec.loadBalancer.slowStart', (loadBalancer?.slowStart ?? null) !== null],
@@ -163,6 +190,23 @@ function faultOf({ delay, abort, headers }: NonNullable<RawSpec['fault']>): Faul
   };
 }
 
+function circuitBreakerOf({
+  limits,
+  outlier,
+}: NonNullable<RawSpec['circuitBreaker']>): TrafficPolicySpec['circuitBreaker'] {
+  if (outlier === null) return { limits, outlier };
+  const { interval, ejection, ...rest } = outlier;
+  return {
+    limits,
+    outlier: {
+      ...rest,
+      intervalMs: interval,
+      ejectionBaseMs: ejection?.base ?? null,
+      ejectionMaxMs: ejection?.max ?? null,
+    },
+  };
+}
+
 export function parseTrafficPolicy(value: unknown, context: ParseContext): TrafficPolicy | null {
   return readObject('TrafficPolicy', TRAFFIC_POLICY, value, context, ({ spec }, common) => ({
     kind: 'TrafficPolicy',
@@ -179,6 +223,7 @@ export function parseTrafficPolicy(value: unknown, context: ParseContext): Traff
       loadBalancer: spec.loadBalancer === null ? null : { policy: spec.loadBalancer.policy },
       rateLimit: spec.rateLimit === null ? null : rateLimitOf(spec.rateLimit),
       fault: spec.fault === null ? null : faultOf(spec.fault),
+      circuitBreaker: spec.circuitBreaker === null ? null : circuitBreakerOf(spec.circuitBreaker),
       notInForce: notInForce(spec),
     },
   }));

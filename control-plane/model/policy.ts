@@ -63,8 +63,32 @@ export interface RateLimitPolicy {
 
 export type Balancer = 'peak-ewma' | 'least-request' | 'round-robin' | 'random';
 
+/** Endpoints that fail are left out for a while (Envoy `OutlierDetection`). */
+export interface OutlierPolicy {
+  /** 0: not judged by these. */
+  readonly consecutiveErrors: number;
+  /** 0: not judged by these. */
+  readonly consecutiveGatewayErrors: number;
+  /** Null: not judged by these. `below` in percent. */
+  readonly successRate: { readonly below: number; readonly minRequests: number } | null;
+  readonly intervalMs: number;
+  readonly ejectionBaseMs: number;
+  readonly ejectionMaxMs: number;
+  /** So many endpoints stay; of several, one may always be ejected. */
+  readonly keepEndpoints: number;
+}
+
 export interface BackendPolicy {
   readonly connectTimeoutMs: number;
+  readonly limits: {
+    readonly connections: number;
+    readonly pendingRequests: number;
+    readonly requests: number;
+    /** 0: no limit. */
+    readonly requestsPerConnection: number;
+  };
+  /** Null: nobody is ejected. */
+  readonly outlier: OutlierPolicy | null;
   readonly balancer: Balancer;
   /** Kept where requests arrive. Null: none. */
   readonly rateLimit: RateLimitPolicy | null;
@@ -93,8 +117,21 @@ export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
   fault: null,
 };
 
+/** Envoy's figures. */
+export const DEFAULT_OUTLIER_POLICY: OutlierPolicy = {
+  consecutiveErrors: 5,
+  consecutiveGatewayErrors: 0,
+  successRate: null,
+  intervalMs: 10_000,
+  ejectionBaseMs: 30_000,
+  ejectionMaxMs: 300_000,
+  keepEndpoints: 1,
+};
+
 export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   connectTimeoutMs: 1000,
+  limits: { connections: 1024, pendingRequests: 1024, requests: 1024, requestsPerConnection: 0 },
+  outlier: null,
   balancer: 'peak-ewma',
   rateLimit: null,
   retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },

@@ -268,6 +268,20 @@ export type BalancerConfig =
   | { readonly kind: 'peak-ewma'; readonly defaultRttMs: number; readonly decayMs: number }
   | { readonly kind: 'least-request' | 'round-robin' | 'random' };
 
+/** Which endpoints are left out for a while, and how long (Envoy `OutlierDetection`). */
+export interface OutlierConfig {
+  /** 0: not judged by these. */
+  readonly consecutiveErrors: number;
+  /** 0: not judged by these. */
+  readonly consecutiveGatewayErrors: number;
+  /** Null: not judged by these. `below` in percent. */
+  readonly successRate: { readonly below: number; readonly minRequests: number } | null;
+  readonly intervalMs: number;
+  readonly ejectionBaseMs: number;
+  readonly ejectionMaxMs: number;
+  readonly keepEndpoints: number;
+}
+
 export interface ClusterConfig {
   readonly name: string;
   /**
@@ -284,7 +298,15 @@ export interface ClusterConfig {
   readonly balancer: BalancerConfig;
   /** SPIFFE IDs that an mTLS endpoint of this cluster may prove; an endpoint's own identity narrows it further. */
   readonly peerIdentities: readonly string[];
-  readonly limits: { readonly connections: number; readonly pendingRequests: number; readonly requests: number };
+  readonly limits: {
+    readonly connections: number;
+    readonly pendingRequests: number;
+    readonly requests: number;
+    /** Absent: no limit. */
+    readonly requestsPerConnection?: number;
+  };
+  /** Absent: nobody is ejected. */
+  readonly outlier?: OutlierConfig;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
   /** Plaintext endpoints speak HTTP/2 with prior knowledge. Between sidecars it is HTTP/2 in any case. */
   readonly http2: boolean;

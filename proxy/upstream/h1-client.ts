@@ -30,6 +30,8 @@ export interface H1ClientOptions {
   readonly connectTimeoutMs: number;
   /** An idle connection is closed after this long; below the server's own limit, so that no request meets a closing connection. */
   readonly idleMs: number;
+  /** The connection is closed after so many requests (Envoy `max_requests_per_connection`). */
+  readonly maxRequests: number;
 }
 
 type Sent = 'nothing' | 'head' | 'body';
@@ -255,7 +257,8 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
     // The client may have put the brake on at the last bytes, and nobody would take it off.
     this.#parser.resume();
     this.#socket.resume();
-    if (this.#reusable && this.#requestEnded && !extraBytes && !this.#gone) {
+    const isSpent = this.#requests >= this.#options.maxRequests;
+    if (this.#reusable && this.#requestEnded && !extraBytes && !isSpent && !this.#gone) {
       this.#freeSinceMs = this.#options.clock.now();
       if (this.wheelSlot < 0) this.#options.wheel.schedule(this, this.#idleMs);
       this.#owner.onFree(this);

@@ -58,6 +58,8 @@ export interface H2ClientOptions {
   readonly connectTimeoutMs: number;
   /** Without a stream. */
   readonly idleMs: number;
+  /** The connection takes no more streams after so many (Envoy `max_requests_per_connection`). */
+  readonly maxRequests: number;
   readonly tuning: H2ClientTuning;
 }
 
@@ -124,7 +126,10 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
   openStream(sink: UpstreamSink): UpstreamStream | null {
     if (this.room === 0) return null;
     if (this.#active++ === 0) this.#awake();
-    return new H2ClientStream(this, sink, this.#opened++ > 0, this.#options.tuning.streamWindowBytes);
+    const reused = this.#opened++ > 0;
+    const stream = new H2ClientStream(this, sink, reused, this.#options.tuning.streamWindowBytes);
+    if (this.#opened >= this.#options.maxRequests) this.#stopOpening();
+    return stream;
   }
 
   /** Takes no new streams, and closes after the last one. */

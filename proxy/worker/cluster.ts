@@ -4,18 +4,14 @@
  */
 import type { Clock } from '#base/clock.ts';
 import { PeakEwma } from '#base/ewma.ts';
+import type { Random } from '#base/random.ts';
 import { INBOUND_LISTENER } from '#api/names.ts';
+import { OutlierDetector, type EjectionReason, type EndpointJudge } from '../balancing/outlier.ts';
 import { linkPicker } from '../balancing/picker.ts';
 import type { ClusterConfig, EndpointConfig, EndpointsConfig } from '../config/snapshot.ts';
 import type { Picker } from '../exchange/destination.ts';
 import type { UpstreamSink, UpstreamStream } from '../exchange/stream.ts';
-import type {
-  AttemptObserver,
-  EndpointMeters,
-  EndpointWaiter,
-  UpstreamCluster,
-  UpstreamEndpoint,
-} from '../exchange/upstream.ts';
+import type { EndpointMeters, EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
 import type { PodCounts } from '../exchange/pod-counts.ts';
 import { RetryBudget } from '../forwarding/retry-budget.ts';
 import { HTTP_PROTOCOLS, openSocket, type OnData, type OpenedSocket, type Target } from '../net/connect.ts';
@@ -28,6 +24,12 @@ import { DEFAULT_H2_CLIENT_TUNING } from '../upstream/h2-client.ts';
 import { H2Pool } from '../upstream/h2-pool.ts';
 import type { ClusterCounts, EndpointPool, PoolMeters } from '../upstream/pool.ts';
 
+/** What is counted of ejections; `now` is how many are out. */
+export interface OutlierMeters {
+  ejected(reason: EjectionReason, now: number): void;
+  returned(now: number): void;
+}
+
 /** What a cluster needs from the worker. */
 export interface ClusterEnv {
   readonly clock: Clock;
@@ -35,6 +37,8 @@ export interface ClusterEnv {
   clientOptions(config: ClusterConfig, isApplication: boolean): H1ClientOptions;
   endpointMeters(config: ClusterConfig, endpoint: EndpointConfig | null): EndpointMeters;
   poolMeters(config: ClusterConfig): PoolMeters;
+  readonly random: Random;
+  outlierMeters(config: ClusterConfig): OutlierMeters;
   /** Silence after which TCP asks whether an endpoint is there; 0: never. */
   readonly keepAliveMs: number;
   /** What the cluster shares with other workers of the pod. */
@@ -51,8 +55,7 @@ export class Endpoint implements UpstreamEndpoint {
   config: EndpointConfig;
   inFlight = 0;
   available = true;
-  /** Nobody judges endpoints yet. */
-  readonly observer: AttemptObserver | null = null;
+  observer: EndpointJudge | null = null;
   readonly latency: PeakEwma;
   readonly meters: EndpointMeters;
   readonly target: Target;
@@ -67,6 +70,7 @@ export class Endpoint implements UpstreamEndpoint {
   }
 
   acquire(sink: UpstreamSink): UpstreamStream | null {
+    this.observer?.attemptBegins();
     return this.pool.acquire(sink);
   }
 
@@ -90,7 +94,15 @@ function endpointKey(endpoint: EndpointConfig): string {
 
 /** What of a cluster decides how its endpoints are reached and told apart in metrics; with the same, they stay. */
 function reachOf(config: ClusterConfig): string {
-  return JSON.stringify({ ...config, endpoints: null, limits: null, retryBudget: null, balancer: ewmaOf(config) });
+  const limits = config.limits.requestsPerConnection ?? 0;
+  return JSON.stringify({
+    ...config,
+    endpoints: null,
+    limits,
+    retryBudget: null,
+    outlier: null,
+    balancer: ewmaOf(config),
+  });
 }
 
 function orderOf({ address, otherAddresses = [] }: EndpointConfig, clock: Clock): AddressOrder | null {
@@ -110,6 +122,7 @@ export class Cluster implements UpstreamCluster {
   readonly #env: ClusterEnv;
   readonly #counts: ClusterCounts;
   #budget: RetryBudget;
+  #detector: OutlierDetector | null = null;
   readonly poolMeters: PoolMeters;
   readonly #waiting = new Set<EndpointWaiter>();
   #endpoints = new Map<string, Endpoint>();
@@ -128,6 +141,7 @@ export class Cluster implements UpstreamCluster {
       maxConnections: config.limits.connections,
       maxPending: config.limits.pendingRequests,
     };
+    this.#judge(config.outlier);
     this.picker = linkPicker<Endpoint>(config.balancer, []);
     if (config.endpoints !== null) this.setEndpoints(config.endpoints);
   }
@@ -158,10 +172,12 @@ export class Cluster implements UpstreamCluster {
       this.#budget.close();
       this.#budget = new RetryBudget(config.retryBudget, this.#env.clock.now(), this.pod);
     }
+    this.#judge(config.outlier);
     const endpoints = config.endpoints ?? this.#known;
     if (reachOf(before) !== reachOf(config)) {
       this.meters = this.#env.endpointMeters(config, null);
       this.close();
+      for (const endpoint of this.#endpoints.values()) this.#release(endpoint);
       this.#endpoints = new Map();
     }
     this.#known = null;
@@ -185,7 +201,11 @@ export class Cluster implements UpstreamCluster {
     }
     this.#endpoints = after;
     this.picker = linkPicker(this.config.balancer, [...after.values()]);
-    for (const [key, endpoint] of before) if (after.get(key) !== endpoint) endpoint.pool.close();
+    for (const [key, endpoint] of before) {
+      if (after.get(key) === endpoint) continue;
+      endpoint.pool.close();
+      this.#release(endpoint);
+    }
     this.#wake();
   }
 
@@ -229,6 +249,39 @@ export class Cluster implements UpstreamCluster {
   remove(): void {
     this.close();
     this.#budget.close();
+    this.#judge(undefined);
+  }
+
+  /** Puts another outlier detection in force; who was ejected by the former one stays so for its time, or returns when there is none. */
+  #judge(config: ClusterConfig['outlier']): void {
+    const detector = this.#detector;
+    if (config === undefined) {
+      detector?.close();
+      this.#detector = null;
+      for (const endpoint of this.#endpoints.values()) endpoint.observer = null;
+    } else if (detector !== null) detector.update(config);
+    else {
+      const { clock, random } = this.#env;
+      const meters = this.#env.outlierMeters(this.config);
+      const added = new OutlierDetector(config, {
+        clock,
+        random,
+        events: {
+          ejected: (reason) => meters.ejected(reason, added.ejected),
+          returned: () => {
+            meters.returned(added.ejected);
+            this.#wake();
+          },
+        },
+      });
+      this.#detector = added;
+      for (const endpoint of this.#endpoints.values()) endpoint.observer = added.add(endpoint);
+    }
+  }
+
+  #release(endpoint: Endpoint): void {
+    if (endpoint.observer !== null) this.#detector?.remove(endpoint.observer);
+    endpoint.observer = null;
   }
 
   #wake(): void {
@@ -268,6 +321,8 @@ export class Cluster implements UpstreamCluster {
     const pool = this.#createPool(target, isApplication);
     const { defaultRttMs, decayMs } = ewmaOf(this.config);
     const latency = new PeakEwma(defaultRttMs, decayMs, env.clock.now());
-    return new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);
+    const endpoint = new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);
+    endpoint.observer = this.#detector?.add(endpoint) ?? null;
+    return endpoint;
   }
 }

@@ -13,6 +13,8 @@ export interface EndpointState {
   readonly port: number;
   readonly healthy: boolean;
   readonly available: boolean;
+  /** Why outlier detection keeps it out; empty: it does not. */
+  readonly ejected: string;
   readonly weight: number;
   readonly mtls: boolean;
   readonly identity: string;
@@ -47,6 +49,7 @@ function describeCluster(cluster: Cluster): ClusterState {
     port: endpoint.target.port,
     healthy: endpoint.config.healthy,
     available: endpoint.available,
+    ejected: endpoint.observer?.reason ?? '',
     weight: endpoint.config.weight,
     mtls: endpoint.config.mtls,
     identity: endpoint.config.identity,
@@ -99,6 +102,7 @@ function mergeEndpoints(parts: readonly EndpointState[]): EndpointState {
   return {
     ...parts[0]!,
     available: parts.every(({ available }) => available),
+    ejected: parts.find(({ ejected }) => ejected !== '')?.ejected ?? '',
     inFlight: parts.reduce((total, { inFlight }) => total + inFlight, 0),
     connections: parts.reduce((total, { connections }) => total + connections, 0),
     latencyMs: Math.max(...parts.map(({ latencyMs }) => latencyMs)),

@@ -3,6 +3,7 @@
  * Knows no exposition format and reads no clock. Every label comes from configuration or a verified certificate, never from a request.
  */
 import type { EndpointMeters } from '../exchange/upstream.ts';
+import type { OutlierMeters } from './cluster.ts';
 import type { PoolMeters } from '../upstream/pool.ts';
 import type { Counter, Gauge } from '../telemetry/cells.ts';
 import type { Histogram } from '../telemetry/histogram.ts';
@@ -79,6 +80,8 @@ const FAMILIES = {
     'Connections to endpoints that did not come about.',
     ['cluster', 'reason'],
   ],
+  ejections: ['tulle_outlier_ejections_total', 'Endpoints left out for a while.', ['cluster', 'reason']],
+  ejected: ['tulle_outlier_ejected', 'Endpoints that are left out now, or tried by one request.', ['cluster']],
   handshakesRefused: ['tulle_handshakes_refused_total', 'Inbound TLS handshakes that were refused.', ['reason']],
   detections: [
     'tulle_protocol_detections_total',
@@ -124,6 +127,8 @@ export class Meters {
   readonly upstreamConnections: MetricFamily<Gauge>;
   readonly upstreamConnectionsOpened: MetricFamily<Counter>;
   readonly connectFailures: MetricFamily<Counter>;
+  readonly ejections: MetricFamily<Counter>;
+  readonly ejected: MetricFamily<Gauge>;
   readonly handshakesRefused: MetricFamily<Counter>;
   readonly detections: MetricFamily<Counter>;
   readonly abuse: MetricFamily<Counter>;
@@ -148,6 +153,8 @@ export class Meters {
     this.upstreamConnections = registry.gauge(...FAMILIES.upstreamConnections);
     this.upstreamConnectionsOpened = registry.counter(...FAMILIES.upstreamConnectionsOpened);
     this.connectFailures = registry.counter(...FAMILIES.connectFailures);
+    this.ejections = registry.counter(...FAMILIES.ejections);
+    this.ejected = registry.gauge(...FAMILIES.ejected);
     this.handshakesRefused = registry.counter(...FAMILIES.handshakesRefused);
     this.detections = registry.counter(...FAMILIES.detections);
     this.abuse = registry.counter(...FAMILIES.abuse);
@@ -163,6 +170,16 @@ export class Meters {
   /** Handles for one edge; series appear with their first request. */
   edge(edge: Edge): EndpointMeters {
     return new EdgeMeters(this, edge);
+  }
+
+  outlier(cluster: string): OutlierMeters {
+    return {
+      ejected: (reason, now) => {
+        this.ejections.with(cluster, reason).inc();
+        this.ejected.with(cluster).set(now);
+      },
+      returned: (now) => this.ejected.with(cluster).set(now),
+    };
   }
 
   pool(cluster: string): PoolMeters {

@@ -284,9 +284,12 @@ export class Worker {
         limits,
         connectTimeoutMs: config.connectTimeoutMs,
         idleMs: isApplication ? appIdleMs : peerIdleMs,
+        maxRequests: config.limits.requestsPerConnection ?? Infinity,
       }),
       endpointMeters: (config, endpoint) => this.#meters.edge(this.#outboundEdge(config, endpoint)),
       poolMeters: (config) => this.#meters.pool(config.name),
+      random: this.#env.random,
+      outlierMeters: (config) => this.#meters.outlier(config.name),
       podCounts: (name) => this.#rows?.countsOf(name) ?? localCounts(),
     };
   }

@@ -9,7 +9,7 @@ export const NOT_IN_FORCE = [
   'loadBalancer.hashOn',
   'loadBalancer.slowStart',
   'loadBalancer.locality',
-  'circuitBreaker',
+  'circuitBreaker.fallback',
   'healthCheck',
   'tracing',
 ];

@@ -136,6 +136,7 @@ export async function askingClient(
       wheel: new TimerWheel(systemClock),
       limits: DEFAULT_LIMITS,
       connectTimeoutMs: 5000,
+      maxRequests: Infinity,
       idleMs,
       tuning: { ...DEFAULT_H2_CLIENT_TUNING, ...tuning },
     },

@@ -10,6 +10,7 @@ import {
   type BackendPolicy,
   type RoutePolicy,
 } from '../../model/policy.ts';
+import { CIRCUIT_BREAKER_FIELDS, settleLimits, settleOutlier } from './circuit-breaker.ts';
 import { balancerOf, LOAD_BALANCER } from './load-balancer.ts';
 import { FAULT, RATE_LIMIT } from './requests.ts';
 import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
@@ -17,7 +18,13 @@ import type { Field, Settle } from './settle.ts';
 import { CONNECT_TIMEOUT, IDLE_TIMEOUT, PER_TRY_TIMEOUT, REQUEST_TIMEOUT } from './timeouts.ts';
 
 /** Connections belong to the backend, whatever route leads there. */
-export const BACKEND_FIELDS: readonly Field<unknown>[] = [CONNECT_TIMEOUT, LOAD_BALANCER, RATE_LIMIT, ...BUDGET_FIELDS];
+export const BACKEND_FIELDS: readonly Field<unknown>[] = [
+  CONNECT_TIMEOUT,
+  LOAD_BALANCER,
+  RATE_LIMIT,
+  ...BUDGET_FIELDS,
+  ...CIRCUIT_BREAKER_FIELDS,
+];
 
 export const POLICY_FIELDS: readonly Field<unknown>[] = [
   REQUEST_TIMEOUT,
@@ -51,6 +58,8 @@ export function backendPolicy(settle: Settle): BackendPolicy {
     balancer: (balancer === null ? null : balancerOf(balancer)) ?? fallback.balancer,
     rateLimit: settle(RATE_LIMIT),
     retryBudget: settleBudget(settle),
+    limits: settleLimits(settle),
+    outlier: settleOutlier(settle),
   };
 }
 

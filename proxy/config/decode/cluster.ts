@@ -5,7 +5,6 @@
 import {
   Cluster,
   Cluster_DiscoveryType as Discovery,
-  type CircuitBreakers,
   type Cluster_TransportSocketMatch,
 } from '#api/generated/envoy/config/cluster/v3/cluster.ts';
 import { HttpProtocolOptions } from '#api/generated/envoy/extensions/upstreams/http/v3/http.ts';
@@ -14,19 +13,24 @@ import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { ClusterConfig } from '../snapshot.ts';
 import { decodeBalancer } from './balancer.ts';
+import { decodeLimits, decodeOutlier } from './breakers.ts';
 import { decodeDns } from './dns.ts';
 import { durationMs } from './duration.ts';
 import { decodeAssignment } from './endpoints.ts';
 import { readAny, readMessage, shortType } from './message.ts';
-import { decodeRetryBudget, decodeServiceRef, saysMtls, type RetryBudgetConfig } from './metadata.ts';
+import {
+  decodeKeptEndpoints,
+  decodeRetryBudget,
+  decodeServiceRef,
+  saysMtls,
+  type RetryBudgetConfig,
+} from './metadata.ts';
 import { decodeOrigination } from './origination.ts';
 import { checkSource, decodeUpstream } from './tls.ts';
 import { at, refuse } from './unsupported.ts';
 
 /** Envoy `Cluster.connect_timeout`. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
-/** Envoy `CircuitBreakers.Thresholds`. */
-const DEFAULT_LIMIT = 1024;
 const DEFAULT_RETRY_BUDGET: RetryBudgetConfig = { percent: 20, minPerSecond: 10, intervalMs: 10_000 };
 
 const DISCOVERY: Readonly<Record<number, ClusterConfig['discovery']>> = {
@@ -47,6 +51,9 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
   const discovery = decodeDiscovery(message, problems);
   refuseUnsupported(message, problems);
   const dns = discovery === 'dns' ? decodeDns(message, problems) : null;
+  const perConnection = requestsPerConnection(message);
+  const kept = decodeKeptEndpoints(message.metadata, '', problems);
+  const outlier = decodeOutlier(message.outlierDetection, kept, problems);
   const tls = decodeOrigination(message.transportSocket, 'transport_socket', problems);
   const cluster: ClusterConfig = {
     name: message.name,
@@ -57,7 +64,11 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
     peerIdentities: decodeMatches(message, problems),
     ...(dns !== null && { dns }),
     ...(tls !== null && { tls }),
-    limits: decodeLimits(message.circuitBreakers, retryBudget !== null, problems),
+    limits: {
+      ...decodeLimits(message.circuitBreakers, retryBudget !== null, problems),
+      ...(perConnection > 0 && { requestsPerConnection: perConnection }),
+    },
+    ...(outlier !== null && { outlier }),
     retryBudget: retryBudget ?? DEFAULT_RETRY_BUDGET,
     http2: speaksHttp2(message),
     service: decodeServiceRef(message.metadata, '', problems),
@@ -89,7 +100,6 @@ function decodeStatic(message: Cluster, problems: Problems): ClusterConfig['endp
 }
 
 function refuseUnsupported(message: Cluster, problems: Problems): void {
-  if (message.outlierDetection !== undefined) refuse(problems, 'outlier_detection', 'outlier detection');
   const panic = message.commonLbConfig?.healthyPanicThreshold?.value ?? 0;
   if (panic !== 0) refuse(problems, 'common_lb_config.healthy_panic_threshold', 'a panic threshold above 0', '0');
   for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
@@ -106,19 +116,25 @@ function checkProtocol(options: HttpProtocolOptions, path: string, problems: Pro
   if (options.commonHttpProtocolOptions?.idleTimeout !== undefined) {
     refuse(problems, at(common, 'idle_timeout'), 'an idle timeout per cluster', 'the setting peer-idle');
   }
-  if ((options.commonHttpProtocolOptions?.maxRequestsPerConnection ?? 0) !== 0) {
-    refuse(problems, at(common, 'max_requests_per_connection'), 'a limit of requests per connection');
-  }
+}
+
+function protocolOptions(message: Cluster): readonly HttpProtocolOptions[] {
+  return Object.values(message.typedExtensionProtocolOptions)
+    .filter((any) => any.typeUrl === EXTENSION.httpProtocolOptions)
+    .map((any) => HttpProtocolOptions.decode(any.value));
 }
 
 /** Envoy `HttpProtocolOptions.explicit_http_config.http2_protocol_options`. */
 function speaksHttp2(message: Cluster): boolean {
-  return Object.values(message.typedExtensionProtocolOptions).some(
-    (any) =>
-      any.typeUrl === EXTENSION.httpProtocolOptions &&
-      HttpProtocolOptions.decode(any.value).upstreamProtocolOptions?.value.protocolConfig?.$case ===
-        'http2ProtocolOptions',
+  return protocolOptions(message).some(
+    ({ upstreamProtocolOptions }) => upstreamProtocolOptions?.value.protocolConfig?.$case === 'http2ProtocolOptions',
   );
+}
+
+/** Envoy `HttpProtocolOptions.common_http_protocol_options.max_requests_per_connection`; 0: no limit. */
+function requestsPerConnection(message: Cluster): number {
+  const [options] = protocolOptions(message);
+  return options?.commonHttpProtocolOptions?.maxRequestsPerConnection ?? 0;
 }
 
 /** SPIFFE IDs that mTLS endpoints may prove. Endpoints say by themselves which of the sockets is theirs. */
@@ -135,23 +151,4 @@ function decodeSocketMatch(match: Cluster_TransportSocketMatch, path: string, pr
     refuse(problems, at(path, 'match'), 'this combination', 'tulle: mtls with TLS, or an empty match with RawBuffer');
   }
   return transport.peerIdentities;
-}
-
-/** @param hasBudget our own retry budget is there; Envoy's counterparts are then meant for others. */
-function decodeLimits(
-  breakers: CircuitBreakers | undefined,
-  hasBudget: boolean,
-  problems: Problems,
-): ClusterConfig['limits'] {
-  const [first, ...more] = breakers?.thresholds ?? [];
-  const path = 'circuit_breakers.thresholds';
-  if (more.length > 0) refuse(problems, path, 'more than one set of thresholds', 'one');
-  if (!hasBudget && (first?.maxRetries !== undefined || first?.retryBudget !== undefined)) {
-    refuse(problems, `${path}[0]`, 'max_retries or retry_budget alone', 'cluster metadata tulle.retry_budget');
-  }
-  return {
-    connections: first?.maxConnections ?? DEFAULT_LIMIT,
-    pendingRequests: first?.maxPendingRequests ?? DEFAULT_LIMIT,
-    requests: first?.maxRequests ?? DEFAULT_LIMIT,
-  };
 }

@@ -6,6 +6,7 @@ import type { Metadata } from '#api/generated/envoy/config/core/v3/core.ts';
 import {
   OutboundPolicy,
   RateLimit,
+  OutlierOptions,
   RetryBudget,
   RetryOptions,
   ServiceRef,
@@ -87,6 +88,13 @@ export function decodeRetryBudget(
     minPerSecond,
     intervalMs: durationMs(budget.interval, `${where}.interval`, problems, 10_000, 1000),
   };
+}
+
+/** `tulle.outlier`: how many endpoints stay; null when nothing is said. */
+export function decodeKeptEndpoints(metadata: Metadata | undefined, path: string, problems: Problems): number | null {
+  return (
+    entry(metadata, METADATA.outlier, EXTENSION.outlierOptions, OutlierOptions, path, problems)?.keepEndpoints ?? null
+  );
 }
 
 /** `tulle.workload`: who answers at an endpoint, and the identity it must prove. */

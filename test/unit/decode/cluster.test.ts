@@ -95,9 +95,9 @@ t.test('everything that is wrong with a cluster is told at once', async (t) => {
   });
   t.same(outcome(decodeCluster(cluster)), [
     'name: must not be empty',
-    'outlier_detection: outlier detection is not supported (leave it out)',
     'common_lb_config.healthy_panic_threshold: a panic threshold above 0 is not supported (supported: 0)',
     'load_assignment: must name a host',
+    'outlier_detection.enforcing_success_rate: ejection by deviation is not supported (supported: 0, and failure_percentage_threshold)',
     'transport_socket.typed_config.common_tls_context.alpn_protocols[0]: tulle is not supported (supported: h2, http/1.1)',
     'transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs: a certificate of the mesh is not supported (supported: tls_certificates)',
     'transport_socket.typed_config.common_tls_context: trust by SDS for every endpoint is not supported (supported: validation_context, or transport_socket_matches)',

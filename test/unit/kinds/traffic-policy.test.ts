@@ -112,12 +112,24 @@ tracing: { sampling: 10 }`) as unknown;
     loadBalancer: { policy: 'PeakEwma' },
     rateLimit: { requests: 100, perMs: 1000, burst: 200, key: [{ kind: 'clientIdentity' }] },
     fault: { delay: { percent: 10, durationMs: 500 }, abort: { percent: 1, status: 503 }, headers: [] },
+    circuitBreaker: {
+      limits: { connections: 1024, pendingRequests: 1024, requests: 1024, requestsPerConnection: 0 },
+      outlier: {
+        consecutiveErrors: 5,
+        consecutiveGatewayErrors: 5,
+        successRate: { below: 80, minRequests: 20 },
+        intervalMs: 10_000,
+        ejectionBaseMs: 30_000,
+        ejectionMaxMs: 300_000,
+        keepEndpoints: 1,
+      },
+    },
     notInForce: [
       'spec.retries.hedge',
+      'spec.circuitBreaker.fallback',
       'spec.loadBalancer.hashOn',
       'spec.loadBalancer.slowStart',
       'spec.loadBalancer.locality',
-      'spec.circuitBreaker',
       'spec.healthCheck',
       'spec.tracing',
     ],
@@ -144,6 +156,7 @@ t.test('what is not given is null, and what is in force is not listed', async (t
     loadBalancer: { policy: 'Random' },
     rateLimit: null,
     fault: null,
+    circuitBreaker: null,
     notInForce: [],
   });
 });
