@@ -39,6 +39,9 @@ export const EXTENSION = {
   leastRequest: 'type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
   roundRobin: 'type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
   random: 'type.googleapis.com/envoy.extensions.load_balancing_policies.random.v3.Random',
+  ringHash: 'type.googleapis.com/envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash',
+  maglev: 'type.googleapis.com/envoy.extensions.load_balancing_policies.maglev.v3.Maglev',
+  hashPolicy: 'type.googleapis.com/tulle.config.v1.HashPolicy',
   peakEwma: 'type.googleapis.com/tulle.config.v1.PeakEwma',
   retryOptions: 'type.googleapis.com/tulle.config.v1.RetryOptions',
   retryBudget: 'type.googleapis.com/tulle.config.v1.RetryBudget',
@@ -50,6 +53,7 @@ export const EXTENSION = {
 
 /** Keys in `typed_filter_metadata`. */
 export const METADATA = {
+  hashPolicy: 'tulle.hash_policy',
   outbound: 'tulle.outbound',
   rateLimit: 'tulle.rate_limit',
   outlier: 'tulle.outlier',

@@ -67,7 +67,7 @@ function pickUs(config: BalancerConfig, count: number): number {
   }));
   const picker = linkPicker(config, endpoints);
   const random = seededRandom(1);
-  return medianUs((i) => picker.pick(i, random, []));
+  return medianUs((i) => picker.pick(i, random, [], null));
 }
 
 const results: Record<string, number> = { '1 route': routeUs(1, () => ({ kind: 'prefix', value: '/' })) };

@@ -109,7 +109,7 @@ function virtualHost(
   port: ServicePort,
   taken: Set<string>,
 ): VirtualHost {
-  const context = { clusterDomain: mesh.clusterDomain, dialect: client.dialect };
+  const context = { clusterDomain: mesh.clusterDomain, dialect: client.dialect, hashOn: port.policy.hashOn };
   // Envoy refuses a table with the same domain twice.
   const domains = domainsOf(service, port, client).filter((domain) => !taken.has(domain) && taken.add(domain));
   const routes = routeMessages(visibleRoutes(port.routes, client.namespace), context);

@@ -6,14 +6,8 @@ import {
   Cluster,
   Cluster_DiscoveryType as Discovery,
   Cluster_LbPolicy as LbPolicy,
-  LoadBalancingPolicy,
 } from '#api/generated/envoy/config/cluster/v3/cluster.ts';
-import { LeastRequest } from '#api/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts';
-import { Random } from '#api/generated/envoy/extensions/load_balancing_policies/random/v3/random.ts';
-import { RoundRobin } from '#api/generated/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.ts';
 import { HttpProtocolOptions } from '#api/generated/envoy/extensions/upstreams/http/v3/http.ts';
-import type { Any } from '#api/generated/google/protobuf/any.ts';
-import { PeakEwma } from '#api/generated/tulle/config/v1/config.ts';
 import {
   BLACKHOLE_CLUSTER,
   EXTENSION,
@@ -25,7 +19,8 @@ import {
 } from '#api/names.ts';
 import type { Endpoint, MeshService, ServicePort } from '../model/mesh.ts';
 import type { AppProtocol } from '../model/protocol.ts';
-import { DEFAULT_BACKEND_POLICY, type BackendPolicy, type Balancer } from '../model/policy.ts';
+import { DEFAULT_BACKEND_POLICY, type BackendPolicy } from '../model/policy.ts';
+import { balancing, hashMetadata } from './balancers.ts';
 import { circuitBreakers, outlierDetection, outlierMetadata } from './breakers.ts';
 import type { Dialect } from './client.ts';
 import { ADS, duration, pack, retryBudget, serviceRef, socketAddress } from './messages.ts';
@@ -114,41 +109,9 @@ export function policyFields(policy: BackendPolicy, dialect: Dialect) {
       typedFilterMetadata: {
         [METADATA.retryBudget]: retryBudget(policy.retryBudget),
         ...outlierMetadata(policy.outlier),
+        ...hashMetadata(policy.hashOn),
       },
     },
-  };
-}
-
-const LEAST_REQUEST: readonly [string, Any] = [
-  'envoy.load_balancing_policies.least_request',
-  pack(EXTENSION.leastRequest, LeastRequest, {}),
-];
-const ROUND_ROBIN: readonly [string, Any] = [
-  'envoy.load_balancing_policies.round_robin',
-  pack(EXTENSION.roundRobin, RoundRobin, {}),
-];
-const RANDOM: readonly [string, Any] = ['envoy.load_balancing_policies.random', pack(EXTENSION.random, Random, {})];
-/** Linkerd's figures: 30 ms for an endpoint not yet measured, measurements decay within 10 s. */
-const PEAK_EWMA: readonly [string, Any] = [
-  'tulle.peak_ewma',
-  pack(EXTENSION.peakEwma, PeakEwma, { defaultRtt: duration(30), decay: duration(10_000) }),
-];
-
-/** The first of a list that a client knows counts; `lb_policy` is for those that know no list. */
-const POLICIES: Readonly<Record<Balancer, { list: readonly (readonly [string, Any])[]; lbPolicy: LbPolicy }>> = {
-  'peak-ewma': { list: [PEAK_EWMA, LEAST_REQUEST, ROUND_ROBIN], lbPolicy: LbPolicy.LEAST_REQUEST },
-  'least-request': { list: [LEAST_REQUEST, ROUND_ROBIN], lbPolicy: LbPolicy.LEAST_REQUEST },
-  'round-robin': { list: [ROUND_ROBIN], lbPolicy: LbPolicy.ROUND_ROBIN },
-  random: { list: [RANDOM, ROUND_ROBIN], lbPolicy: LbPolicy.RANDOM },
-};
-
-/** gRPC refuses a cluster whose `lb_policy` it does not know, whatever the list says (gRFC A27). */
-function balancing(balancer: Balancer, dialect: Dialect): Pick<Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
-  const { list, lbPolicy } = POLICIES[balancer];
-  const policies = list.map(([name, typedConfig]) => ({ typedExtensionConfig: { name, typedConfig } }));
-  return {
-    lbPolicy: dialect === 'grpc' ? LbPolicy.ROUND_ROBIN : lbPolicy,
-    loadBalancingPolicy: LoadBalancingPolicy.fromPartial({ policies }),
   };
 }
 

@@ -177,13 +177,14 @@ function planServiceListener(
   return { parts: [port, service], variant: `${dialect} ${other ?? ''} ${own}`, encode };
 }
 
-function planServiceRoutes(mesh: Mesh, client: Client, name: string, { routes }: ServicePort): Plan {
+function planServiceRoutes(mesh: Mesh, client: Client, name: string, { routes, policy }: ServicePort): Plan {
   const { dialect, namespace } = client;
   const own = routes.some((route) => route.consumerNamespace === namespace) ? namespace : '';
-  const context = { clusterDomain: mesh.clusterDomain, dialect };
+  const { hashOn } = policy;
+  const context = { clusterDomain: mesh.clusterDomain, dialect, hashOn };
   const encode = (): Uint8Array =>
     RouteConfiguration.encode(routeTable(name, visibleRoutes(routes, namespace), context)).finish();
-  return { parts: [routes], variant: `${name} ${dialect} ${own}`, encode };
+  return { parts: [routes, hashOn], variant: `${name} ${dialect} ${own}`, encode };
 }
 
 /** One pod by its address, whatever Services it stands behind. */

@@ -13,8 +13,9 @@ import {
   RouteConfiguration,
 } from '#api/generated/envoy/config/route/v3/route.ts';
 import { destinationName, METADATA } from '#api/names.ts';
-import { DEFAULT_ROUTE_POLICY, type RateLimitPolicy, type RoutePolicy } from '../model/policy.ts';
+import { DEFAULT_ROUTE_POLICY, type HashKey, type RateLimitPolicy, type RoutePolicy } from '../model/policy.ts';
 import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
+import { hashPolicies } from './balancers.ts';
 import type { Dialect } from './client.ts';
 import { faultConfig, limitRoute } from './filters.ts';
 import { duration } from './messages.ts';
@@ -29,6 +30,8 @@ const UNRESOLVED = 'unresolved';
 export interface RouteContext {
   readonly clusterDomain: string;
   readonly dialect: Dialect;
+  /** What others than sidecars hash of a request: that of the Service asked for. */
+  readonly hashOn: readonly HashKey[];
 }
 
 /** @param routes those that the client sees */
@@ -114,6 +117,7 @@ function actionMessage(
           clusterSpecifier: clusterSpecifier(action.backends, action.unresolvedWeight, context),
           ...(action.unresolvedWeight > 0 && !grpc && { clusterNotFoundResponseCode: NotFound.INTERNAL_SERVER_ERROR }),
           ...rewriteFields(match.path, action.rewrite),
+          ...(context.dialect !== 'sidecar' && { hashPolicy: hashPolicies(context.hashOn) }),
         },
       };
   }

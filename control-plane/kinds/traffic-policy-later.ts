@@ -2,9 +2,9 @@
  * The fields of a TrafficPolicy that are accepted or refused like the others, but are not yet in force in this version:
  * the policy's status says so. A feature that comes into force moves out of here.
  */
-import { choice, duration, integer, string, type ValueOf } from './field.ts';
+import { duration, integer, string, type ValueOf } from './field.ts';
 import { list, object, optional, required, type Rule } from './structure.ts';
-import { exactlyOne, percent, yes } from './traffic-policy-parts.ts';
+import { exactlyOne, percent } from './traffic-policy-parts.ts';
 import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
 
 const HEADERS = list(
@@ -34,21 +34,6 @@ export const FALLBACK = exactlyOne({
     null,
     'A fixed answer.',
   ),
-});
-
-/** What a request is told apart by. */
-export const HASH_ON = list(
-  exactlyOne({
-    header: optional(headerName, null, 'Value of a request header.'),
-    cookie: optional(headerName, null, 'Value of a cookie.'),
-    queryParam: optional(string({ minLength: 1, maxLength: 256 }), null, 'Value of a query parameter.'),
-    sourceAddress: optional(yes, null, 'Address of the client.'),
-  }),
-  { minItems: 1, maxItems: 8 },
-);
-
-export const LOCALITY = object({
-  prefer: required(choice(['None', 'Zone']), 'Zone: endpoints in the zone of the client first.'),
 });
 
 const HEALTH_CHECK_MEMBERS = {

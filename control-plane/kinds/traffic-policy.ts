@@ -3,14 +3,15 @@
  * The schema is `crds/trafficpolicies.yaml`; a null here means "not given", so that precedence can be settled field by field.
  */
 import { LIMITS, OUTLIER } from './circuit-breaker-fields.ts';
-import { ANYTHING, choice, duration, type ValueOf } from './field.ts';
+import { ANYTHING, type ValueOf } from './field.ts';
 import type { KubeObject } from './meta.ts';
 import { type ParseContext, readObject, strictEnvelope } from './object.ts';
 import { object, optional, required } from './structure.ts';
 import { dnsSubdomain } from './text-forms.ts';
 import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
 import { FAULT, RATE_LIMIT } from './traffic-policy-requests.ts';
-import { FALLBACK, HASH_ON, LATER_MEMBERS, LOCALITY } from './traffic-policy-later.ts';
+import { FALLBACK, LATER_MEMBERS } from './traffic-policy-later.ts';
+import { LOAD_BALANCER, loadBalancerOf, type LoadBalancerSpec } from './traffic-policy-load-balancer.ts';
 
 export interface PolicyTargetRef {
   readonly group: string;
@@ -82,7 +83,7 @@ export interface TrafficPolicySpec {
     readonly connectMs: number | null;
   };
   readonly retries: RetrySpec | null;
-  readonly loadBalancer: { readonly policy: LoadBalancerName | null } | null;
+  readonly loadBalancer: LoadBalancerSpec | null;
   readonly rateLimit: RateLimitSpec | null;
   readonly fault: FaultSpec | null;
   readonly circuitBreaker: { readonly limits: LimitsSpec | null; readonly outlier: OutlierSpec | null } | null;
@@ -90,20 +91,10 @@ export interface TrafficPolicySpec {
   readonly notInForce: readonly string[];
 }
 
-export const LOAD_BALANCERS = ['PeakEwma', 'LeastRequest', 'RoundRobin', 'Random', 'RingHash', 'Maglev'] as const;
-export type LoadBalancerName = (typeof LOAD_BALANCERS)[number];
-
 export interface TrafficPolicy extends KubeObject {
   readonly kind: 'TrafficPolicy';
   readonly spec: TrafficPolicySpec;
 }
-
-const LOAD_BALANCER = object({
-  policy: optional(choice(LOAD_BALANCERS), null, 'How an endpoint is chosen.'),
-  hashOn: optional(HASH_ON, null, 'What is hashed, for RingHash and Maglev.'),
-  slowStart: optional(duration('0s', '1h'), null, 'Time in which a new endpoint comes up to its full share.'),
-  locality: optional(LOCALITY, null, 'Preference by place.'),
-});
 
 const CIRCUIT_BREAKER = object({
   limits: optional(LIMITS, null, 'What is in flight to a backend at most.'),
@@ -130,22 +121,12 @@ const TRAFFIC_POLICY = object({
   status: optional(ANYTHING, null),
 });
 
-const BALANCERS_IN_FORCE: ReadonlySet<LoadBalancerName> = new Set<LoadBalancerName>([
-  'PeakEwma',
-  'LeastRequest',
-  'RoundRobin',
-  'Random',
-]);
-
 /** The topmost path of each thing that was given and is not in force, in the order of the schema. */
 function notInForce(spec: RawSpec): readonly string[] {
   const { retries, loadBalancer } = spec;
-  const policy = loadBalancer?.policy ?? null;
   const given: readonly (readonly [path: string, isGiven: boolean])[] = [
     ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
     ['spec.circuitBreaker.fallback', (spec.circuitBreaker?.fallback ?? null) !== null],
-    ['spec.loadBalancer.policy', policy !== null && !BALANCERS_IN_FORCE.has(policy)],
-    ['spec.loadBalancer.hashOn', (loadBalancer?.hashOn ?? null) !== null],
     ['spec.loadBalancer.slowStart', (loadBalancer?.slowStart ?? null) !== null],
     ['spec.loadBalancer.locality', (loadBalancer?.locality ?? null) !== null],
     ...(Object.keys(LATER_MEMBERS) as (keyof typeof LATER_MEMBERS)[]).map(
@@ -220,7 +201,7 @@ export function parseTrafficPolicy(value: unknown, context: ParseContext): Traff
         connectMs: spec.timeouts.connect,
       },
       retries: spec.retries === null ? null : retriesOf(spec.retries),
-      loadBalancer: spec.loadBalancer === null ? null : { policy: spec.loadBalancer.policy },
+      loadBalancer: spec.loadBalancer === null ? null : loadBalancerOf(spec.loadBalancer),
       rateLimit: spec.rateLimit === null ? null : rateLimitOf(spec.rateLimit),
       fault: spec.fault === null ? null : faultOf(spec.fault),
       circuitBreaker: spec.circuitBreaker === null ? null : circuitBreakerOf(spec.circuitBreaker),

@@ -61,7 +61,12 @@ export interface RateLimitPolicy {
   )[];
 }
 
-export type Balancer = 'peak-ewma' | 'least-request' | 'round-robin' | 'random';
+export type Balancer = 'peak-ewma' | 'least-request' | 'round-robin' | 'random' | 'ring-hash' | 'maglev';
+
+/** What of a request goes to the same endpoint. */
+export type HashKey =
+  | { readonly kind: 'sourceAddress' }
+  | { readonly kind: 'header' | 'cookie' | 'queryParam'; readonly name: string };
 
 /** Endpoints that fail are left out for a while (Envoy `OutlierDetection`). */
 export interface OutlierPolicy {
@@ -90,6 +95,8 @@ export interface BackendPolicy {
   /** Null: nobody is ejected. */
   readonly outlier: OutlierPolicy | null;
   readonly balancer: Balancer;
+  /** The first that a request has counts; with `ring-hash` and `maglev` only. */
+  readonly hashOn: readonly HashKey[];
   /** Kept where requests arrive. Null: none. */
   readonly rateLimit: RateLimitPolicy | null;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
@@ -133,6 +140,7 @@ export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   limits: { connections: 1024, pendingRequests: 1024, requests: 1024, requestsPerConnection: 0 },
   outlier: null,
   balancer: 'peak-ewma',
+  hashOn: [],
   rateLimit: null,
   retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
 };

@@ -3,6 +3,7 @@
  * Knows no policy. The zone of an endpoint does not count here.
  */
 import { randomInt, type Random } from '#base/random.ts';
+import type { Hash64 } from '#base/xx-hash.ts';
 import type { BalancedEndpoint, Picker } from '../exchange/destination.ts';
 import { WeightedSampler } from './sampler.ts';
 
@@ -25,7 +26,7 @@ export abstract class LivePicker<E extends BalancedEndpoint> implements Picker<E
     this.sampler = new WeightedSampler(this.weights);
   }
 
-  abstract pick(nowMs: number, random: Random, tried: readonly E[]): E | null;
+  abstract pick(nowMs: number, random: Random, tried: readonly E[], hash: Hash64 | null): E | null;
 
   protected isUsable(index: number, tried: readonly E[]): boolean {
     const endpoint = this.live[index]!;

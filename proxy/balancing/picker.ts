@@ -5,10 +5,12 @@
 import type { BalancerConfig } from '../config/snapshot.ts';
 import type { BalancedEndpoint, Picker } from '../exchange/destination.ts';
 import { RandomPicker } from './live.ts';
+import { MaglevPicker } from './maglev.ts';
+import { RingHashPicker } from './ring-hash.ts';
 import { RoundRobinPicker } from './round-robin.ts';
 import { LeastRequestPicker, PeakEwmaPicker } from './two-choices.ts';
 
-/** Linking costs O(endpoints); a pick is O(1) unless most endpoints are unavailable. */
+/** Linking costs O(endpoints), by hash O(ring or table); a pick is O(1) unless most endpoints are unavailable. */
 export function linkPicker<E extends BalancedEndpoint>(config: BalancerConfig, endpoints: readonly E[]): Picker<E> {
   switch (config.kind) {
     case 'peak-ewma':
@@ -19,5 +21,9 @@ export function linkPicker<E extends BalancedEndpoint>(config: BalancerConfig, e
       return new RoundRobinPicker(endpoints);
     case 'random':
       return new RandomPicker(endpoints);
+    case 'ring-hash':
+      return new RingHashPicker(endpoints, config);
+    case 'maglev':
+      return new MaglevPicker(endpoints, config.tableSize);
   }
 }

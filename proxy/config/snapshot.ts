@@ -266,7 +266,23 @@ export type GrpcRetryOn = 'cancelled' | 'deadline-exceeded' | 'internal' | 'reso
 
 export type BalancerConfig =
   | { readonly kind: 'peak-ewma'; readonly defaultRttMs: number; readonly decayMs: number }
-  | { readonly kind: 'least-request' | 'round-robin' | 'random' };
+  | { readonly kind: 'least-request' | 'round-robin' | 'random' }
+  | {
+      readonly kind: 'ring-hash';
+      readonly hashOn: readonly HashKeyConfig[];
+      readonly minSize: number;
+      readonly maxSize: number;
+    }
+  | { readonly kind: 'maglev'; readonly hashOn: readonly HashKeyConfig[]; readonly tableSize: number };
+
+/** What is hashed of a request (Envoy `RouteAction.HashPolicy`); a request without it goes on with the next. */
+export interface HashKeyConfig {
+  readonly kind: 'header' | 'cookie' | 'query' | 'address';
+  /** Of a header in lower case; empty for `address`. */
+  readonly name: string;
+  /** When it is there, nothing after it is hashed. */
+  readonly terminal: boolean;
+}
 
 /** Which endpoints are left out for a while, and how long (Envoy `OutlierDetection`). */
 export interface OutlierConfig {

@@ -4,6 +4,7 @@
  */
 import type { PeakEwma } from '#base/ewma.ts';
 import type { Random } from '#base/random.ts';
+import type { Hash64 } from '#base/xx-hash.ts';
 import type { EndpointConfig } from '../config/snapshot.ts';
 
 /** An endpoint as a balancer sees it. */
@@ -26,6 +27,7 @@ export interface Picker<E extends BalancedEndpoint> {
    * An available endpoint, or null when there is none. Endpoints in `tried` are avoided while another is available (Envoy's `previous_hosts`).
    * Allocates nothing.
    * @param nowMs clock time in milliseconds
+   * @param hash what of a request goes to the same endpoint; null: nothing. Only pickers by hash look at it
    */
-  pick(nowMs: number, random: Random, tried: readonly E[]): E | null;
+  pick(nowMs: number, random: Random, tried: readonly E[], hash: Hash64 | null): E | null;
 }

@@ -26,6 +26,7 @@ import { type DeadlineOwner, Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { editRequest, editResponse } from './edits.ts';
+import { hashOf } from './hash-key.ts';
 import { callDeadlineMs, cutShort, noteHead, noteTrailers } from './grpc-call.ts';
 import { sayIfRetried, tellNextHop } from './hops.ts';
 import { outcomeOf, peerSaid } from './outcome.ts';
@@ -241,7 +242,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     const cluster = x.cluster;
     if (cluster === null) return;
     const now = this.#context.clock.now();
-    const endpoint = cluster.picker.pick(now, this.#context.random, this.#tried ?? NO_ENDPOINTS);
+    const endpoint = cluster.picker.pick(now, this.#context.random, this.#tried ?? NO_ENDPOINTS, hashOf(cluster, x));
     if (endpoint === null) return this.#waitForEndpoint(cluster, now);
     cluster.unwait(this);
     x.endpoint = endpoint;

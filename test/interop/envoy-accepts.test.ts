@@ -92,6 +92,20 @@ spec:
   loadBalancer: { policy: Random }
 ---
 apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: hashed-calls, namespace: shop }
+spec:
+  targetRefs: [{ group: "", kind: Service, name: calls }]
+  loadBalancer: { policy: Maglev, hashOn: [{ header: x-user }, { cookie: session }, { queryParam: user }, { sourceAddress: true }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: hashed-outside, namespace: shop }
+spec:
+  targetRefs: [{ group: tulle.dev, kind: ExternalService, name: outside }]
+  loadBalancer: { policy: RingHash, hashOn: [{ header: x-user }] }
+---
+apiVersion: tulle.dev/v1alpha1
 kind: ExternalService
 metadata: { name: outside, namespace: shop }
 spec:
@@ -183,7 +197,7 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     worldOf(manifests((app.address() as AddressInfo).port)),
     DEFAULT_COMPILE_OPTIONS,
   );
-  t.equal(conditions.size, 11);
+  t.equal(conditions.size, 13);
   const client: Client = { namespace: 'shop', workload: null, dialect: 'envoy' };
   const port = await freePort();
   const ads = new DeltaAdsServer({

@@ -11,7 +11,7 @@ import {
   type RoutePolicy,
 } from '../../model/policy.ts';
 import { CIRCUIT_BREAKER_FIELDS, settleLimits, settleOutlier } from './circuit-breaker.ts';
-import { balancerOf, LOAD_BALANCER } from './load-balancer.ts';
+import { LOAD_BALANCER_FIELDS, settleBalancer } from './load-balancer.ts';
 import { FAULT, RATE_LIMIT } from './requests.ts';
 import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
 import type { Field, Settle } from './settle.ts';
@@ -20,7 +20,7 @@ import { CONNECT_TIMEOUT, IDLE_TIMEOUT, PER_TRY_TIMEOUT, REQUEST_TIMEOUT } from 
 /** Connections belong to the backend, whatever route leads there. */
 export const BACKEND_FIELDS: readonly Field<unknown>[] = [
   CONNECT_TIMEOUT,
-  LOAD_BALANCER,
+  ...LOAD_BALANCER_FIELDS,
   RATE_LIMIT,
   ...BUDGET_FIELDS,
   ...CIRCUIT_BREAKER_FIELDS,
@@ -52,10 +52,9 @@ export function routePolicy(settle: Settle, own: OwnPolicy | null): RoutePolicy 
 
 export function backendPolicy(settle: Settle): BackendPolicy {
   const fallback = DEFAULT_BACKEND_POLICY;
-  const balancer = settle(LOAD_BALANCER);
   return {
     connectTimeoutMs: settle(CONNECT_TIMEOUT) ?? fallback.connectTimeoutMs,
-    balancer: (balancer === null ? null : balancerOf(balancer)) ?? fallback.balancer,
+    ...settleBalancer(settle),
     rateLimit: settle(RATE_LIMIT),
     retryBudget: settleBudget(settle),
     limits: settleLimits(settle),

@@ -1,23 +1,34 @@
-/** The load balancer of TrafficPolicy: which of its names are in force. Knows no precedence and no endpoint. */
-import type { LoadBalancerName } from '../../kinds/traffic-policy.ts';
-import type { Balancer } from '../../model/policy.ts';
-import type { Field } from './settle.ts';
+/** The load balancer of TrafficPolicy. Knows no precedence and no endpoint. */
+import type { HashOnSpec, LoadBalancerName } from '../../kinds/traffic-policy-load-balancer.ts';
+import { DEFAULT_BACKEND_POLICY, type BackendPolicy, type Balancer } from '../../model/policy.ts';
+import type { Field, Settle } from './settle.ts';
 
-/** Null: valid, but not yet in force; the default takes its place. */
-const BALANCERS: Readonly<Record<LoadBalancerName, Balancer | null>> = {
+const BALANCERS: Readonly<Record<LoadBalancerName, Balancer>> = {
   PeakEwma: 'peak-ewma',
   LeastRequest: 'least-request',
   RoundRobin: 'round-robin',
   Random: 'random',
-  RingHash: null,
-  Maglev: null,
+  RingHash: 'ring-hash',
+  Maglev: 'maglev',
 };
 
-export const LOAD_BALANCER: Field<LoadBalancerName> = {
+const POLICY: Field<LoadBalancerName> = {
   path: 'spec.loadBalancer.policy',
   of: (spec) => spec.loadBalancer?.policy ?? null,
 };
 
-export function balancerOf(name: LoadBalancerName): Balancer | null {
-  return BALANCERS[name];
+const HASH_ON: Field<readonly HashOnSpec[]> = {
+  path: 'spec.loadBalancer.hashOn',
+  of: (spec) => spec.loadBalancer?.hashOn ?? null,
+};
+
+export const LOAD_BALANCER_FIELDS: readonly Field<unknown>[] = [POLICY, HASH_ON];
+
+/** `hashOn` may come from another policy than the balancer that needs it; with one that does not, it says nothing. */
+export function settleBalancer(settle: Settle): Pick<BackendPolicy, 'balancer' | 'hashOn'> {
+  const name = settle(POLICY);
+  const balancer = name === null ? DEFAULT_BACKEND_POLICY.balancer : BALANCERS[name];
+  const hashOn = settle(HASH_ON);
+  const hashes = balancer === 'ring-hash' || balancer === 'maglev';
+  return { balancer, hashOn: (hashes ? hashOn : null) ?? DEFAULT_BACKEND_POLICY.hashOn };
 }

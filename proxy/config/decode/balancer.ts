@@ -8,12 +8,15 @@ import {
   type LoadBalancingPolicy,
 } from '#api/generated/envoy/config/cluster/v3/cluster.ts';
 import { LeastRequest } from '#api/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request.ts';
+import { Maglev } from '#api/generated/envoy/extensions/load_balancing_policies/maglev/v3/maglev.ts';
+import { RingHash } from '#api/generated/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { PeakEwma } from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION } from '#api/names.ts';
 import type { Problems } from '#base/problems.ts';
-import type { BalancerConfig } from '../snapshot.ts';
+import type { BalancerConfig, HashKeyConfig } from '../snapshot.ts';
 import { durationMs } from './duration.ts';
+import { decodeHashOn, decodeMaglev, decodeRingHash } from './hash-policy.ts';
 import { readAny, shortType } from './message.ts';
 import { at, refuse } from './unsupported.ts';
 
@@ -31,20 +34,33 @@ const DEFAULT_RTT_MS = 30;
 const DEFAULT_DECAY_MS = 10_000;
 
 export function decodeBalancer(cluster: Cluster, path: string, problems: Problems): BalancerConfig {
+  const hashOn = decodeHashOn(cluster.metadata, problems);
   if (cluster.loadBalancingPolicy !== undefined) {
-    return decodePolicies(cluster.loadBalancingPolicy, at(path, 'load_balancing_policy'), problems);
+    return decodePolicies(cluster.loadBalancingPolicy, hashOn, at(path, 'load_balancing_policy'), problems);
   }
+  if (cluster.lbPolicy === LbPolicy.RING_HASH) return decodeRingHash(null, hashOn, path, problems);
+  if (cluster.lbPolicy === LbPolicy.MAGLEV) return decodeMaglev(null, hashOn, path, problems);
   const known = LB_POLICY[cluster.lbPolicy];
   if (known === undefined) {
-    refuse(problems, at(path, 'lb_policy'), `value ${cluster.lbPolicy}`, 'ROUND_ROBIN, LEAST_REQUEST, RANDOM');
+    refuse(
+      problems,
+      at(path, 'lb_policy'),
+      `value ${cluster.lbPolicy}`,
+      'ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV',
+    );
   }
   return known ?? ROUND_ROBIN;
 }
 
-function decodePolicies(list: LoadBalancingPolicy, path: string, problems: Problems): BalancerConfig {
+function decodePolicies(
+  list: LoadBalancingPolicy,
+  hashOn: readonly HashKeyConfig[],
+  path: string,
+  problems: Problems,
+): BalancerConfig {
   for (const [i, policy] of list.policies.entries()) {
     const where = at(path, `policies[${i}].typed_extension_config.typed_config`);
-    const known = decodePolicy(policy.typedExtensionConfig?.typedConfig, where, problems);
+    const known = decodePolicy(policy.typedExtensionConfig?.typedConfig, hashOn, where, problems);
     if (known !== null) return known;
   }
   const seen = list.policies.map((p) => shortType(p.typedExtensionConfig?.typedConfig?.typeUrl)).join(', ');
@@ -52,13 +68,18 @@ function decodePolicies(list: LoadBalancingPolicy, path: string, problems: Probl
     problems,
     at(path, 'policies'),
     `none of ${seen === '' ? 'an empty list' : seen}`,
-    'PeakEwma, LeastRequest, RoundRobin, Random',
+    'PeakEwma, LeastRequest, RoundRobin, Random, RingHash, Maglev',
   );
   return ROUND_ROBIN;
 }
 
 /** Null: not one of ours, the next in the list counts. */
-function decodePolicy(any: Any | undefined, path: string, problems: Problems): BalancerConfig | null {
+function decodePolicy(
+  any: Any | undefined,
+  hashOn: readonly HashKeyConfig[],
+  path: string,
+  problems: Problems,
+): BalancerConfig | null {
   switch (any?.typeUrl ?? '') {
     case EXTENSION.peakEwma: {
       const policy = readAny(any, EXTENSION.peakEwma, PeakEwma, path, problems);
@@ -74,6 +95,10 @@ function decodePolicy(any: Any | undefined, path: string, problems: Problems): B
         refuse(problems, at(path, 'choice_count'), `value ${policy?.choiceCount}`, '2');
       return { kind: 'least-request' };
     }
+    case EXTENSION.ringHash:
+      return decodeRingHash(readAny(any, EXTENSION.ringHash, RingHash, path, problems), hashOn, path, problems);
+    case EXTENSION.maglev:
+      return decodeMaglev(readAny(any, EXTENSION.maglev, Maglev, path, problems), hashOn, path, problems);
     case EXTENSION.roundRobin:
       return ROUND_ROBIN;
     case EXTENSION.random:

@@ -3,7 +3,9 @@
  * Entries under other keys belong to others and are skipped, as Envoy does; an unknown type under a key of ours is refused.
  */
 import type { Metadata } from '#api/generated/envoy/config/core/v3/core.ts';
+import type { RouteAction_HashPolicy as EnvoyHashPolicy } from '#api/generated/envoy/config/route/v3/route.ts';
 import {
+  HashPolicy,
   OutboundPolicy,
   RateLimit,
   OutlierOptions,
@@ -45,6 +47,15 @@ export function decodeServiceRef(
 ): ServiceRefConfig | null {
   const ref = entry(metadata, METADATA.service, EXTENSION.serviceRef, ServiceRef, path, problems);
   return ref === null ? null : { namespace: ref.namespace, name: ref.name, port: ref.port };
+}
+
+/** `tulle.hash_policy`: what is hashed of a request; empty when nothing is said. */
+export function decodeHashPolicy(
+  metadata: Metadata | undefined,
+  path: string,
+  problems: Problems,
+): readonly EnvoyHashPolicy[] {
+  return entry(metadata, METADATA.hashPolicy, EXTENSION.hashPolicy, HashPolicy, path, problems)?.policies ?? [];
 }
 
 /** `tulle.outbound`: what holds for all outbound connections; null when nothing is said. */

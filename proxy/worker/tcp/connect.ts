@@ -37,7 +37,7 @@ export function connectTcp(
   const tried: Endpoint[] = [];
   const nextTry = (): Try | FailureKind => {
     if (tried.length >= network.connectAttempts) return 'connect-failure';
-    const endpoint = cluster.picker.pick(env.clock.now(), env.random, tried);
+    const endpoint = cluster.picker.pick(env.clock.now(), env.random, tried, null);
     if (endpoint === null) return 'no-healthy-endpoint';
     if (!cluster.openTcp()) return 'overflow';
     tried.push(endpoint);

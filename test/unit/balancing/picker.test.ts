@@ -28,7 +28,7 @@ function shares(
   const random = seededRandom(3);
   const counts = new Map<BalancedEndpoint | null, number>();
   for (let i = 0; i < 10_000; i++) {
-    const picked = picker.pick(0, random, tried);
+    const picked = picker.pick(0, random, tried, null);
     counts.set(picked, (counts.get(picked) ?? 0) + 1);
   }
   return endpoints.map((one) => (counts.get(one) ?? 0) / 100);
@@ -59,12 +59,12 @@ t.test('unhealthy, unavailable and tried endpoints are left alone while there ar
     t.ok(again[0] === 0 && again[2] === 0 && near(again, [0, 33, 0, 33, 33], 2), `${config.kind}: ${again.join(' ')}`);
     c.available = false;
     a.available = false;
-    t.equal(linkPicker(config, endpoints).pick(0, seededRandom(1), [b]), b, 'a tried one is better than none');
+    t.equal(linkPicker(config, endpoints).pick(0, seededRandom(1), [b], null), b, 'a tried one is better than none');
     b.available = false;
-    t.equal(linkPicker(config, endpoints).pick(0, seededRandom(1), []), null);
-    t.equal(linkPicker(config, [sick]).pick(0, seededRandom(1), []), null);
-    t.equal(linkPicker(config, []).pick(0, seededRandom(1), []), null);
-    t.equal(linkPicker(config, [endpoint(9)]).pick(0, seededRandom(1), [])?.config.port, 9);
+    t.equal(linkPicker(config, endpoints).pick(0, seededRandom(1), [], null), null);
+    t.equal(linkPicker(config, [sick]).pick(0, seededRandom(1), [], null), null);
+    t.equal(linkPicker(config, []).pick(0, seededRandom(1), [], null), null);
+    t.equal(linkPicker(config, [endpoint(9)]).pick(0, seededRandom(1), [], null)?.config.port, 9);
     t.equal(linkPicker(config, endpoints).endpoints, endpoints);
   }
 });
@@ -83,7 +83,7 @@ function simulate(config: BalancerConfig, latenciesMs: readonly number[]): numbe
       endpoints[index]!.latency.observe(latenciesMs[index]!, nowMs);
     }
     underWay = underWay.filter(({ endMs }) => endMs > nowMs);
-    const index = endpoints.indexOf(picker.pick(nowMs, random, [])!);
+    const index = endpoints.indexOf(picker.pick(nowMs, random, [], null)!);
     endpoints[index]!.inFlight++;
     underWay.push({ endMs: nowMs + latenciesMs[index]!, index });
     if (nowMs >= 10_000) counts[index]!++;
@@ -104,21 +104,21 @@ t.test('an endpoint that was slow once is tried again', async (t) => {
   const picker = linkPicker(EWMA, [fast, slow]);
   fast.latency.observe(10, 0);
   slow.latency.observe(1000, 0);
-  t.equal(picker.pick(1, seededRandom(1), []), fast);
+  t.equal(picker.pick(1, seededRandom(1), [], null), fast);
   fast.latency.observe(10, 60_000);
-  t.equal(picker.pick(60_000, seededRandom(1), []), slow);
+  t.equal(picker.pick(60_000, seededRandom(1), [], null), slow);
 });
 
 t.test('round robin takes turns without bursts and starts anywhere', async (t) => {
   const equal = [endpoint(1), endpoint(2), endpoint(3)];
   const picker = linkPicker({ kind: 'round-robin' }, equal);
   const random = seededRandom(1);
-  const turns = Array.from({ length: 300 }, () => picker.pick(0, random, [])!.config.port);
+  const turns = Array.from({ length: 300 }, () => picker.pick(0, random, [], null)!.config.port);
   t.ok(turns.every((port, index) => index === 0 || port === (turns[index - 1]! % 3) + 1));
 
   const weighted = [endpoint(1, 3), endpoint(2, 1), endpoint(3, 2)];
   const uneven = linkPicker({ kind: 'round-robin' }, weighted);
-  const ports = Array.from({ length: 6000 }, () => uneven.pick(0, random, [])!.config.port);
+  const ports = Array.from({ length: 6000 }, () => uneven.pick(0, random, [], null)!.config.port);
   t.ok([1, 2, 3].every((port, i) => Math.abs(ports.filter((p) => p === port).length - [3000, 1000, 2000][i]!) <= 2));
   const windows = Array.from({ length: 5990 }, (_, i) => new Set(ports.slice(i, i + 8)).size);
   t.ok(
@@ -130,7 +130,7 @@ t.test('round robin takes turns without bursts and starts anywhere', async (t) =
   const seeds = seededRandom(9);
   for (let i = 0; i < 50; i++) {
     starts.add(
-      linkPicker({ kind: 'round-robin' }, equal).pick(0, () => randomInt(seeds, 1000) / 1000, [])!.config.port,
+      linkPicker({ kind: 'round-robin' }, equal).pick(0, () => randomInt(seeds, 1000) / 1000, [], null)!.config.port,
     );
   }
   t.equal(starts.size, 3);

@@ -85,7 +85,7 @@ t.test('everything that is wrong with a cluster is told at once', async (t) => {
   const cluster = bytes(Cluster, {
     clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.STRICT_DNS },
     connectTimeout: seconds(0),
-    lbPolicy: Cluster_LbPolicy.MAGLEV,
+    lbPolicy: 7 as Cluster_LbPolicy,
     outlierDetection: {},
     commonLbConfig: { healthyPanicThreshold: { value: 50 } },
     transportSocket: { name: 'tls', configType: typed(upstreamTls) },
@@ -102,7 +102,7 @@ t.test('everything that is wrong with a cluster is told at once', async (t) => {
     'transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs: a certificate of the mesh is not supported (supported: tls_certificates)',
     'transport_socket.typed_config.common_tls_context: trust by SDS for every endpoint is not supported (supported: validation_context, or transport_socket_matches)',
     'connect_timeout: is out of bounds (from 1 to 2147483647 milliseconds)',
-    'lb_policy: value 5 is not supported (supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM)',
+    'lb_policy: value 7 is not supported (supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV)',
     'transport_socket_matches[0].match: this combination is not supported (supported: tulle: mtls with TLS, or an empty match with RawBuffer)',
     'circuit_breakers.thresholds: more than one set of thresholds is not supported (supported: one)',
     'circuit_breakers.thresholds[0]: max_retries or retry_budget alone is not supported (supported: cluster metadata tulle.retry_budget)',

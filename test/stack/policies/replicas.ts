@@ -1,0 +1,88 @@
+/**
+ * A Service of several replicas, each at an address of its own, asked through a real sidecar that a real control plane told.
+ * Test-only.
+ */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { startFolderMesh, type FolderMesh } from '../../support/folder-mesh.ts';
+import { startFolderSidecar, type FolderSidecar } from '../../support/folder-sidecar.ts';
+
+const POD = { namespace: 'shop', name: 'web-1', owner: 'web', serviceAccount: 'web' };
+const NAME = 'echo:80';
+
+export interface Asked {
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Loopback address of the client. */
+  readonly from?: string;
+}
+
+export interface Replicas {
+  readonly mesh: FolderMesh;
+  readonly sidecar: FolderSidecar;
+  /** The address that answered; else the status. */
+  ask(asked?: Asked): Promise<string>;
+}
+
+/** @param addresses of loopback; files that run at the same time take different ones. Each replica answers with its own. */
+export async function replicas(t: Test, addresses: readonly string[], manifests: string): Promise<Replicas> {
+  const port = await listen(t, addresses);
+  const folder = mkdtempSync(join(tmpdir(), 'tulle-replicas-'));
+  const mesh = await startFolderMesh(folder, { 'mesh.yaml': `${service(addresses, port)}\n---\n${manifests}` });
+  const sidecar = await startFolderSidecar(mesh, POD, {
+    explicitListens: [{ name: NAME, address: '127.0.0.1', port: 0 }],
+  });
+  t.teardown(async () => {
+    await sidecar.close();
+    await mesh.close();
+    rmSync(folder, { recursive: true });
+  });
+  t.same(mesh.warnings, []);
+  return { mesh, sidecar, ask: (asked = {}) => ask(sidecar.port(NAME), asked) };
+}
+
+async function listen(t: Test, addresses: readonly string[]): Promise<number> {
+  let port = 0;
+  for (const address of addresses) {
+    const says: RequestListener = (_, answer) => void answer.end(address);
+    const server = createServer(says).listen(port, address);
+    await once(server, 'listening');
+    ({ port } = server.address() as AddressInfo);
+    t.teardown(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+  }
+  return port;
+}
+
+function service(addresses: readonly string[], port: number): string {
+  const endpoints = addresses.map((address) => `{ addresses: [${address}], conditions: { ready: true } }`);
+  return `
+apiVersion: v1
+kind: Service
+metadata: { name: echo, namespace: shop }
+spec: { ports: [{ name: http, port: 80, appProtocol: http }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: echo-1, namespace: shop, labels: { kubernetes.io/service-name: echo } }
+addressType: IPv4
+ports: [{ name: http, port: ${port} }]
+endpoints: [${endpoints.join(', ')}]
+`;
+}
+
+async function ask(port: number, { path = '/', headers = {}, from = '127.0.0.1' }: Asked): Promise<string> {
+  const asking = request({ host: '127.0.0.1', port, path, headers, agent: false, localAddress: from });
+  asking.end();
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of answer) text += String(chunk);
+  return answer.statusCode === 200 ? text : String(answer.statusCode);
+}
