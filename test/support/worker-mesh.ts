@@ -4,6 +4,7 @@
  */
 import type { Test } from 'tap';
 import { inboundCluster } from '#api/names.ts';
+import type { RetryConfig } from '../../proxy/config/snapshot.ts';
 import type { TestAuthority } from './identities.ts';
 import { openWire, rawUpstream, type RawUpstream, type Wire } from './raw-http.ts';
 import {
@@ -13,6 +14,7 @@ import {
   endpoint,
   inboundListener,
   opaqueDestination,
+  route,
   startWorker,
   type TestWorker,
 } from './worker.ts';
@@ -33,12 +35,14 @@ export interface WorkerMeshOptions {
   readonly opaque?: boolean;
   /** Service account that the client's side expects; the inbound side is `echo`. */
   readonly expected?: string;
+  /** Of the client's route; the default one when left out. */
+  readonly retry?: RetryConfig | null;
 }
 
 /** Everything is closed with the test. */
 export async function workerMesh(
   t: Test,
-  { authority, podAddress, mode, opaque = false, expected = 'echo' }: WorkerMeshOptions,
+  { authority, podAddress, mode, opaque = false, expected = 'echo', retry }: WorkerMeshOptions,
   onConnection: (wire: Wire) => void,
 ): Promise<WorkerMesh> {
   const app = await rawUpstream(onConnection);
@@ -59,9 +63,10 @@ export async function workerMesh(
   await server.port('inbound');
   const meshed = endpoint(app.port, { address: podAddress, mtls: true, identity: authority.spiffeId(expected) });
   const echo = cluster('echo:80', [meshed]);
+  const routes = retry === undefined ? undefined : [route('echo:80', { retry })];
   const client = await startWorker(
     { explicitListens: [{ name: 'echo:80', address: '127.0.0.1', port: 0 }] },
-    new Map([['echo:80', opaque ? opaqueDestination('echo:80', echo) : destination('echo:80', echo)]]),
+    new Map([['echo:80', opaque ? opaqueDestination('echo:80', echo) : destination('echo:80', echo, routes)]]),
   );
   client.worker.receive({ kind: 'identity', identity: authority.identity('client') });
   client.apply(change({ trust: authority.trust }));

@@ -1,11 +1,13 @@
 /**
- * Every vector of llhttp and every refused one of ours through a real worker, whole and in pieces: what comes out on the other side is
+ * Every vector of llhttp and every refused one of ours through a real worker, and through two with HTTP/2 between them, whole and in pieces: what comes out on the other side is
  * what our reader, judged against llhttp elsewhere, sees in it; exactly once, and nothing of what is refused.
  */
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { TestAuthority } from '../../support/identities.ts';
 import { openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
 import { cluster, destination, endpoint, route, startWorker } from '../../support/worker.ts';
+import { workerMesh } from '../../support/worker-mesh.ts';
 import { type Message, readRequests, readResponses } from '../h1/recorder.ts';
 import { CHUNKED, REFUSED_ANSWERS, REFUSED_CHUNKS, REFUSED_HEADS } from '../h1/vectors.ts';
 
@@ -63,7 +65,21 @@ interface Rig {
   readonly upstream: RawUpstream;
 }
 
-async function rig(t: Test, onConnection: (wire: Wire) => void): Promise<Rig> {
+type Hops = 'one sidecar' | 'two sidecars, HTTP/2 between them';
+const PATHS: readonly Hops[] = ['one sidecar', 'two sidecars, HTTP/2 between them'];
+const authority = new TestAuthority();
+
+async function rig(t: Test, hops: Hops, onConnection: (wire: Wire) => void): Promise<Rig> {
+  if (hops === 'one sidecar') return oneHop(t, onConnection);
+  const { app, client } = await workerMesh(
+    t,
+    { authority, podAddress: '127.0.0.31', mode: 'STRICT', retry: null },
+    onConnection,
+  );
+  return { port: await client.port('echo:80'), upstream: app };
+}
+
+async function oneHop(t: Test, onConnection: (wire: Wire) => void): Promise<Rig> {
   const upstream = await rawUpstream(onConnection);
   const config = cluster('echo:80', [endpoint(upstream.port)]);
   const { worker, ...w } = await startWorker(
@@ -83,7 +99,8 @@ function essence(message: Message, fields: readonly string[]): unknown {
   return { start, body, trailers, fields };
 }
 
-const OWN = new Set(['traceparent', 'tracestate', 'x-request-id', 'x-forwarded-client-cert']);
+/** The last one is what an upgrade loses and gains on its way through HTTP/2 (RFC 8441). */
+const OWN = new Set(['traceparent', 'tracestate', 'x-request-id', 'x-forwarded-client-cert', 'sec-websocket-key']);
 
 function foreign(fields: readonly string[]): string[] {
   return fields.filter((_, i) => !OWN.has(fields[i - (i % 2)] ?? ''));
@@ -122,35 +139,37 @@ function isOurs(message: Message): boolean {
   return message.start.startsWith('CONNECT ') || message.start.endsWith(' *');
 }
 
-t.test('requests come out as they went in, each once, and none after one that is refused', async (t) => {
-  const r = await rig(t, answersWhole);
-  for (const { id, bytes } of vectorsOf('request')) {
-    const { messages } = readRequests(bytes);
-    const stop = messages.findIndex((m) => m.start.startsWith('CONNECT '));
-    const expected = (stop < 0 ? messages : messages.slice(0, stop)).filter((m) => !isOurs(m));
-    for (const parts of pieces(bytes)) {
-      const { seen } = await forwarded(r, parts);
-      if (JSON.stringify(seen) !== JSON.stringify(essences(expected))) t.same(seen, essences(expected), id);
-    }
-  }
-  t.pass('every vector');
-});
-
-t.test('a head that is refused puts no byte upstream, a body that is refused never its end', async (t) => {
-  const r = await rig(t, answersWhole);
-  for (const [name, [, ...inputs]] of Object.entries(REFUSED_HEADS)) {
-    for (const input of inputs) {
-      for (const parts of pieces(Buffer.from(input, 'latin1')).slice(0, 2)) {
-        const { bytes } = await forwarded(r, parts);
-        if (bytes !== 0) t.equal(bytes, 0, `${name}: ${JSON.stringify(input)}`);
+for (const hops of PATHS)
+  t.test(`requests come out as they went in, each once, and none after one that is refused: ${hops}`, async (t) => {
+    const r = await rig(t, hops, answersWhole);
+    for (const { id, bytes } of vectorsOf('request')) {
+      const { messages } = readRequests(bytes);
+      const stop = messages.findIndex((m) => m.start.startsWith('CONNECT '));
+      const expected = (stop < 0 ? messages : messages.slice(0, stop)).filter((m) => !isOurs(m));
+      for (const parts of pieces(bytes)) {
+        const { seen } = await forwarded(r, parts);
+        if (JSON.stringify(seen) !== JSON.stringify(essences(expected))) t.same(seen, essences(expected), id);
       }
     }
-  }
-  for (const chunks of REFUSED_CHUNKS) {
-    const { seen } = await forwarded(r, [Buffer.from(CHUNKED + chunks, 'latin1')]);
-    t.same(seen, [], JSON.stringify(chunks));
-  }
-});
+    t.pass('every vector');
+  });
+
+for (const hops of PATHS)
+  t.test(`a head that is refused puts no byte upstream, a body that is refused never its end: ${hops}`, async (t) => {
+    const r = await rig(t, hops, answersWhole);
+    for (const [name, [, ...inputs]] of Object.entries(REFUSED_HEADS)) {
+      for (const input of inputs) {
+        for (const parts of pieces(Buffer.from(input, 'latin1')).slice(0, 2)) {
+          const { bytes } = await forwarded(r, parts);
+          if (bytes !== 0) t.equal(bytes, 0, `${name}: ${JSON.stringify(input)}`);
+        }
+      }
+    }
+    for (const chunks of REFUSED_CHUNKS) {
+      const { seen } = await forwarded(r, [Buffer.from(CHUNKED + chunks, 'latin1')]);
+      t.same(seen, [], JSON.stringify(chunks));
+    }
+  });
 
 /** What a client gets when the upstream sends `parts` and ends. */
 async function received(
@@ -165,32 +184,36 @@ async function received(
   return client.closed();
 }
 
-t.test('answers come out as they went in, or as 502 or cut off, never otherwise', async (t) => {
-  const answer: { parts: readonly Buffer[] } = { parts: [] };
-  const r = await rig(t, (wire) => wire.socket.once('data', () => void send(wire, answer.parts)));
-  const refused = REFUSED_ANSWERS.map((text) => ({ id: text, bytes: Buffer.from(text, 'latin1'), skipBody: false }));
-  for (const { id, bytes, skipBody } of [...vectorsOf('response'), ...refused]) {
-    const method = skipBody ? 'HEAD' : 'GET';
-    const { messages, end } = readResponses(bytes, [], [method]);
-    const at = messages.findIndex((m) => !m.start.startsWith('1') || m.start.startsWith('101'));
-    const final = messages[at];
-    const isWhole = final !== undefined && (final.complete || (at === messages.length - 1 && end === 'complete'));
-    for (const parts of pieces(bytes)) {
-      const text = await received(r, answer, parts, method);
-      const got = readResponses(Buffer.from(text, 'latin1'), [], [method]).messages.find(
-        (m) => !m.start.startsWith('1'),
-      );
-      if (isWhole) {
-        const want = essence(final, final.fields);
-        const have = got === undefined ? 'nothing' : essence({ ...got, start: sameReason(got, final) }, got.fields);
-        if (JSON.stringify(have) !== JSON.stringify(want)) t.same(have, want, id);
-      } else if (got?.complete === true && !/^50[23] /.test(got.start)) t.fail(`${id}: ${text.slice(0, 200)}`);
+for (const hops of PATHS)
+  t.test(`answers come out as they went in, or as 502 or cut off, never otherwise: ${hops}`, async (t) => {
+    const answer: { parts: readonly Buffer[] } = { parts: [] };
+    const r = await rig(t, hops, (wire) => wire.socket.once('data', () => void send(wire, answer.parts)));
+    const refused = REFUSED_ANSWERS.map((text) => ({ id: text, bytes: Buffer.from(text, 'latin1'), skipBody: false }));
+    for (const { id, bytes, skipBody } of [...vectorsOf('response'), ...refused]) {
+      const method = skipBody ? 'HEAD' : 'GET';
+      const { messages, end } = readResponses(bytes, [], [method]);
+      const at = messages.findIndex((m) => !m.start.startsWith('1') || m.start.startsWith('101'));
+      const final = messages[at];
+      const isWhole = final !== undefined && (final.complete || (at === messages.length - 1 && end === 'complete'));
+      for (const parts of pieces(bytes)) {
+        const text = await received(r, answer, parts, method);
+        const got = readResponses(Buffer.from(text, 'latin1'), [], [method]).messages.find(
+          (m) => !m.start.startsWith('1'),
+        );
+        if (isWhole) {
+          const want = essence(final, final.fields);
+          const have =
+            got === undefined ? 'nothing' : essence({ ...got, start: sameReason(got, final, hops) }, got.fields);
+          if (JSON.stringify(have) !== JSON.stringify(want)) t.same(have, want, id);
+        } else if (got?.complete === true && !/^50[23] /.test(got.start)) t.fail(`${id}: ${text.slice(0, 200)}`);
+      }
     }
-  }
-  t.pass('every vector');
-});
+    t.pass('every vector');
+  });
 
-/** A missing reason is made up. */
-function sameReason(got: Message, want: Message): string {
+/** A missing reason is made up, and HTTP/2 carries none (RFC 9113 8.3.2). */
+function sameReason(got: Message, want: Message, hops: Hops): string {
+  const [code = ''] = got.start.split(' ', 1);
+  if (hops !== 'one sidecar') return want.start.startsWith(`${code} `) ? want.start : got.start;
   return want.start.endsWith(' ') ? `${got.start.split(' ', 1)[0] ?? ''} ` : got.start;
 }
