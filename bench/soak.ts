@@ -3,23 +3,18 @@
  * and streams, upgrades, opaque TCP, connections that come and go, certificates renewed every minute, a route and a policy changed twice a
  * minute. Memory and descriptors of every sidecar and of the control plane are written down; the verdict says whether they stay flat.
  */
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { systemClock } from '#base/clock.ts';
-import { ownPrograms } from '../cli/programs.ts';
-import { startMesh, type Mesh } from '../cli/run/mesh.ts';
-import { readMeshFile } from '../cli/run/mesh-file.ts';
-import { Clients, type Place } from './soak/clients.ts';
-import { PORTS, REPLICAS, route, workloads, type ServiceName } from './soak/names.ts';
+import { Clients } from './soak/clients.ts';
+import { lookAt, places, start } from './soak/mesh.ts';
+import { route, workloads } from './soak/names.ts';
 import { breaches, trends, type Sample } from './soak/verdict.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
-const SETTLE_MS = 60_000;
 const SAMPLE_MS = 5000;
 const CHANGE_MS = 30_000;
-const LEAF_TTL_MS = 90_000;
 /** Share of the rate of each kind of exchange. */
 const MIX = { http1: 50, http2: 20, call: 20, chat: 2, tunnel: 4, bytes: 4 } as const;
 /** V8 grows its heap for a while, as it likes: what comes before does not count. */
@@ -61,44 +56,6 @@ export async function soak({ seconds, rate, entry, out }: SoakOptions): Promise<
   }
 }
 
-async function start(entry: string, folder: string, stateFolder: string): Promise<Mesh> {
-  const PATH = `${path.dirname(process.execPath)}:/usr/bin:/bin`;
-  const mesh = await startMesh({
-    settings: {
-      folder,
-      stateFolder,
-      logFolder: path.join(stateFolder, 'logs'),
-      network: 'loopback',
-      clusterDomain: 'cluster.local',
-      trustDomain: 'cluster.local',
-      leafTtlMs: LEAF_TTL_MS,
-      baseVariables: { PATH },
-    },
-    programs: ownPrograms(entry, stateFolder, { PATH }),
-    clock: systemClock,
-    report: { news: () => undefined, problem: (line) => console.error(line) },
-  });
-  const deadline = Date.now() + SETTLE_MS;
-  while (!mesh.settled || mesh.replicas.length < REPLICAS + 1) {
-    if (Date.now() > deadline) throw new Error('the mesh is not up');
-    await pause(200);
-  }
-  return mesh;
-}
-
-/** Where the client's sidecar listens for each Service. */
-function places(mesh: Mesh): Readonly<Record<ServiceName, Place>> {
-  const client = mesh.replicas.find(({ plan }) => plan.deployment === 'client');
-  const place = (name: string): Place => {
-    const [port] = client?.network.services.find(({ service }) => service === name)?.ports ?? [];
-    if (port === undefined) throw new Error(`there is no Service ${name}`);
-    return { host: port.address, port: port.port };
-  };
-  const [web, calls, bytes] = Object.keys(PORTS).map(place);
-  if (web === undefined || calls === undefined || bytes === undefined) throw new Error('a Service is missing');
-  return { web, calls, bytes };
-}
-
 interface Run {
   readonly seconds: number;
   readonly rate: number;
@@ -128,7 +85,7 @@ async function run({ seconds, rate, out, state, clients, write }: Run): Promise<
   const startMs = Date.now();
   timers.push(
     setInterval(() => write('route.json', route(Math.round((Date.now() - startMs) / 1000))), CHANGE_MS),
-    setInterval(() => samples.push(...look(state, (Date.now() - startMs) / 1000, out)), SAMPLE_MS),
+    setInterval(() => samples.push(...noted(lookAt(state, (Date.now() - startMs) / 1000), out)), SAMPLE_MS),
   );
   await pause(seconds * 1000);
   for (const timer of timers) clearInterval(timer);
@@ -136,30 +93,13 @@ async function run({ seconds, rate, out, state, clients, write }: Run): Promise<
   return { exchanges, failures, samples };
 }
 
-/** Every process of ours, as it is now. */
-function look(state: string, seconds: number, out: string | null): Sample[] {
-  const mesh = readMeshFile(state);
-  if (mesh === null) return [];
-  const processes: [string, number | null][] = [
-    ['control-plane', mesh.controlPlane.pid],
-    ...mesh.replicas.map((replica): [string, number | null] => [replica.pod, replica.sidecarPid]),
-  ];
-  const samples = processes.flatMap(([process, pid]) => (pid === null ? [] : sampleOf(process, pid, seconds)));
+/** Written down, if anywhere. */
+function noted(samples: readonly Sample[], out: string | null): readonly Sample[] {
   if (out !== null) {
     const lines = samples.map((s) => `${s.seconds.toFixed(0)},${s.process},${s.rssMb.toFixed(1)},${s.descriptors}\n`);
     appendFileSync(out, lines.join(''));
   }
   return samples;
-}
-
-function sampleOf(name: string, pid: number, seconds: number): Sample[] {
-  try {
-    const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-    const descriptors = readdirSync(`/proc/${pid}/fd`).length;
-    return [{ seconds, process: name, rssMb: (kilobytes * 1024) / 1e6, descriptors }];
-  } catch {
-    return []; // It has just ended.
-  }
 }
 
 function pause(ms: number): Promise<void> {

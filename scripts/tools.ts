@@ -45,6 +45,28 @@ function bringEnvoy(): string | null {
   }
 }
 
+/** The conformance program for HTTP/2, built where Go is. */
+const H2SPEC = { module: 'github.com/summerwind/h2spec/cmd/h2spec', version: 'v2.2.1+incompatible' };
+
+/** Why h2spec is not there; null when it is. */
+function bringH2spec(): string | null {
+  const target = join(tools, 'h2spec');
+  if (existsSync(target)) return null;
+  mkdirSync(tools, { recursive: true });
+  const go = spawnSync('go', ['install', `${H2SPEC.module}@${H2SPEC.version}`], {
+    encoding: 'utf8',
+    timeout: 180_000,
+    env: { ...process.env, GOBIN: tools, GOFLAGS: '-mod=mod' },
+  });
+  if (go.error !== undefined) return 'Go is not there';
+  return go.status === 0 ? null : (go.stderr.trim().split('\n').at(-1) ?? `exit ${go.status}`);
+}
+
+const h2spec = bringH2spec();
+console.log(
+  h2spec === null ? `h2spec ${H2SPEC.version}: ${join('.tulle', 'tools', 'h2spec')}` : `h2spec: not there: ${h2spec}`,
+);
+
 const reason = bringEnvoy();
 console.log(
   reason === null ? `envoy ${ENVOY.version}: ${join('.tulle', 'tools', 'envoy')}` : `envoy: not there: ${reason}`,
