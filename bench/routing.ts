@@ -5,7 +5,8 @@
 import { PeakEwma } from '#base/ewma.ts';
 import { seededRandom } from '#base/random.ts';
 import { linkPicker } from '../proxy/balancing/picker.ts';
-import type { BalancerConfig, PathMatchConfig, RouteConfig } from '../proxy/config/snapshot.ts';
+import type { BalancerConfig } from '../proxy/config/balancers.ts';
+import type { PathMatchConfig, RouteConfig } from '../proxy/config/snapshot.ts';
 import type { BalancedEndpoint } from '../proxy/exchange/destination.ts';
 import { HeaderList } from '../proxy/http/headers.ts';
 import { findRoute, linkRouteTable } from '../proxy/routing/table.ts';
@@ -63,6 +64,7 @@ function pickUs(config: BalancerConfig, count: number): number {
     },
     inFlight: n % 5,
     latency: new PeakEwma(30, 10_000, 0),
+    sinceMs: 0,
     available: true,
   }));
   const picker = linkPicker(config, endpoints);

@@ -101,7 +101,7 @@ export function policyFields(policy: BackendPolicy, dialect: Dialect) {
   const outlier = outlierDetection(policy.outlier);
   return {
     connectTimeout: duration(policy.connectTimeoutMs),
-    ...balancing(policy.balancer, dialect),
+    ...balancing(policy, dialect),
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     circuitBreakers: circuitBreakers(policy),
     ...(outlier !== undefined && { outlierDetection: outlier }),

@@ -17,6 +17,7 @@ export interface LoadBalancerSpec {
   readonly policy: LoadBalancerName | null;
   /** The first that a request has counts. Header names in lower case. */
   readonly hashOn: readonly HashOnSpec[] | null;
+  readonly slowStartMs: number | null;
 }
 
 const HASH_ON = list(
@@ -29,7 +30,7 @@ const HASH_ON = list(
   { minItems: 1, maxItems: 8 },
 );
 
-// Not yet in force, with `slowStart`.
+// Not yet in force.
 const LOCALITY = object({
   prefer: required(choice(['None', 'Zone']), 'Zone: endpoints in the zone of the client first.'),
 });
@@ -41,8 +42,8 @@ export const LOAD_BALANCER = object({
   locality: optional(LOCALITY, null, 'Preference by place.'),
 });
 
-export function loadBalancerOf({ policy, hashOn }: ValueOf<typeof LOAD_BALANCER>): LoadBalancerSpec {
-  return { policy, hashOn: hashOn?.map(hashKeyOf) ?? null };
+export function loadBalancerOf({ policy, hashOn, slowStart }: ValueOf<typeof LOAD_BALANCER>): LoadBalancerSpec {
+  return { policy, hashOn: hashOn?.map(hashKeyOf) ?? null, slowStartMs: slowStart };
 }
 
 function hashKeyOf({

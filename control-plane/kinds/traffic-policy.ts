@@ -127,7 +127,6 @@ function notInForce(spec: RawSpec): readonly string[] {
   const given: readonly (readonly [path: string, isGiven: boolean])[] = [
     ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
     ['spec.circuitBreaker.fallback', (spec.circuitBreaker?.fallback ?? null) !== null],
-    ['spec.loadBalancer.slowStart', (loadBalancer?.slowStart ?? null) !== null],
     ['spec.loadBalancer.locality', (loadBalancer?.locality ?? null) !== null],
     ...(Object.keys(LATER_MEMBERS) as (keyof typeof LATER_MEMBERS)[]).map(
       (key) => [`spec.${key}`, spec[key] !== null] as const,

@@ -97,6 +97,8 @@ export interface BackendPolicy {
   readonly balancer: Balancer;
   /** The first that a request has counts; with `ring-hash` and `maglev` only. */
   readonly hashOn: readonly HashKey[];
+  /** In which a new endpoint comes up to its share; 0: at once. Not with `random`, `ring-hash` and `maglev`. */
+  readonly slowStartMs: number;
   /** Kept where requests arrive. Null: none. */
   readonly rateLimit: RateLimitPolicy | null;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
@@ -141,6 +143,7 @@ export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   outlier: null,
   balancer: 'peak-ewma',
   hashOn: [],
+  slowStartMs: 0,
   rateLimit: null,
   retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
 };

@@ -15,8 +15,8 @@ export abstract class HashedPicker<E extends BalancedEndpoint> extends LivePicke
   protected abstract placeOf(hash: Hash64): number;
 
   /** Without hash, as Envoy does: any of them. */
-  pick(_nowMs: number, random: Random, tried: readonly E[], hash: Hash64 | null = null): E | null {
-    if (hash === null || this.live.length === 0) return this.draw(random, tried);
+  pick(nowMs: number, random: Random, tried: readonly E[], hash: Hash64 | null = null): E | null {
+    if (hash === null || this.live.length === 0) return this.draw(nowMs, random, tried);
     const place = this.placeOf(hash);
     const index = this.places[place]!;
     if (this.isUsable(index, tried)) return this.live[index]!;

@@ -4,8 +4,10 @@
  */
 import { randomInt, type Random } from '#base/random.ts';
 import type { Hash64 } from '#base/xx-hash.ts';
+import type { SlowStartConfig } from '../config/balancers.ts';
 import type { BalancedEndpoint, Picker } from '../exchange/destination.ts';
 import { WeightedSampler } from './sampler.ts';
+import { SlowStart } from './slow-start.ts';
 
 /** Draws before every endpoint is looked at. */
 const DRAWS = 4;
@@ -18,12 +20,15 @@ export abstract class LivePicker<E extends BalancedEndpoint> implements Picker<E
   protected readonly weights: readonly number[];
   /** Of indexes of `live`. */
   protected readonly sampler: WeightedSampler;
+  /** Null: new endpoints have their whole share at once. */
+  readonly #slowStart: SlowStart | null;
 
-  constructor(endpoints: readonly E[]) {
+  constructor(endpoints: readonly E[], slowStart?: SlowStartConfig) {
     this.endpoints = endpoints;
     this.live = endpoints.filter((endpoint) => endpoint.config.healthy);
     this.weights = this.live.map((endpoint) => Math.max(1, endpoint.config.weight));
     this.sampler = new WeightedSampler(this.weights);
+    this.#slowStart = slowStart === undefined ? null : new SlowStart(slowStart, this.live);
   }
 
   abstract pick(nowMs: number, random: Random, tried: readonly E[], hash: Hash64 | null): E | null;
@@ -33,12 +38,18 @@ export abstract class LivePicker<E extends BalancedEndpoint> implements Picker<E
     return endpoint.available && (tried.length === 0 || !tried.includes(endpoint));
   }
 
+  /** Whether an endpoint takes what it was drawn for: usable, and not held back while it is new. */
+  protected takes(index: number, nowMs: number, random: Random, tried: readonly E[]): boolean {
+    if (!this.isUsable(index, tried)) return false;
+    return this.#slowStart === null || this.#slowStart.admits(this.live[index]!, nowMs, random);
+  }
+
   /** Any usable endpoint, by weight; when nearly all are out, any of the rest with the same chance. */
-  protected draw(random: Random, tried: readonly E[]): E | null {
+  protected draw(nowMs: number, random: Random, tried: readonly E[]): E | null {
     if (this.live.length === 0) return null;
     for (let draws = 0; draws < DRAWS; draws++) {
       const index = this.sampler.draw(random);
-      if (this.isUsable(index, tried)) return this.live[index]!;
+      if (this.takes(index, nowMs, random, tried)) return this.live[index]!;
     }
     return this.#anyOf(random, tried) ?? this.#anyOf(random, []);
   }
@@ -56,7 +67,7 @@ export abstract class LivePicker<E extends BalancedEndpoint> implements Picker<E
 }
 
 export class RandomPicker<E extends BalancedEndpoint> extends LivePicker<E> {
-  pick(_nowMs: number, random: Random, tried: readonly E[]): E | null {
-    return this.draw(random, tried);
+  pick(nowMs: number, random: Random, tried: readonly E[]): E | null {
+    return this.draw(nowMs, random, tried);
   }
 }

@@ -2,7 +2,7 @@
  * From a cluster's balancer setting and its endpoints to a picker. A picker is replaced, never changed.
  * The state that has to outlive it (latency, requests under way) stays with the endpoints. Knows no cluster.
  */
-import type { BalancerConfig } from '../config/snapshot.ts';
+import type { BalancerConfig } from '../config/balancers.ts';
 import type { BalancedEndpoint, Picker } from '../exchange/destination.ts';
 import { RandomPicker } from './live.ts';
 import { MaglevPicker } from './maglev.ts';
@@ -14,11 +14,11 @@ import { LeastRequestPicker, PeakEwmaPicker } from './two-choices.ts';
 export function linkPicker<E extends BalancedEndpoint>(config: BalancerConfig, endpoints: readonly E[]): Picker<E> {
   switch (config.kind) {
     case 'peak-ewma':
-      return new PeakEwmaPicker(endpoints);
+      return new PeakEwmaPicker(endpoints, config.slowStart);
     case 'least-request':
-      return new LeastRequestPicker(endpoints);
+      return new LeastRequestPicker(endpoints, config.slowStart);
     case 'round-robin':
-      return new RoundRobinPicker(endpoints);
+      return new RoundRobinPicker(endpoints, config.slowStart);
     case 'random':
       return new RandomPicker(endpoints);
     case 'ring-hash':

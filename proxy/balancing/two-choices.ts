@@ -5,6 +5,7 @@
  * Weights act on the draw, and on how much load counts; so shares are as the weights when idle and when loaded.
  */
 import type { Random } from '#base/random.ts';
+import type { SlowStartConfig } from '../config/balancers.ts';
 import type { BalancedEndpoint } from '../exchange/destination.ts';
 import { LivePicker } from './live.ts';
 
@@ -12,8 +13,8 @@ abstract class TwoChoicesPicker<E extends BalancedEndpoint> extends LivePicker<E
   /** Capacity of `live[index]` beside the mean, which is 1. */
   protected readonly capacity: Float64Array;
 
-  constructor(endpoints: readonly E[]) {
-    super(endpoints);
+  constructor(endpoints: readonly E[], slowStart?: SlowStartConfig) {
+    super(endpoints, slowStart);
     const sum = this.weights.reduce((total, weight) => total + weight, 0);
     this.capacity = Float64Array.from(this.weights, (weight) => (weight * this.weights.length) / sum);
   }
@@ -22,16 +23,16 @@ abstract class TwoChoicesPicker<E extends BalancedEndpoint> extends LivePicker<E
   protected abstract cost(index: number, nowMs: number): number;
 
   pick(nowMs: number, random: Random, tried: readonly E[]): E | null {
-    if (this.live.length < 2) return this.draw(random, tried);
+    if (this.live.length < 2) return this.draw(nowMs, random, tried);
     const first = this.sampler.draw(random);
     const second = this.sampler.drawOther(first, random);
-    const isFirstUsable = this.isUsable(first, tried);
-    const isSecondUsable = this.isUsable(second, tried);
+    const isFirstUsable = this.takes(first, nowMs, random, tried);
+    const isSecondUsable = this.takes(second, nowMs, random, tried);
     if (isFirstUsable && isSecondUsable) {
       return this.live[this.cost(second, nowMs) < this.cost(first, nowMs) ? second : first]!;
     }
     if (isFirstUsable) return this.live[first]!;
-    return isSecondUsable ? this.live[second]! : this.draw(random, tried);
+    return isSecondUsable ? this.live[second]! : this.draw(nowMs, random, tried);
   }
 }
 

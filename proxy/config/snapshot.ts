@@ -3,6 +3,8 @@
  * Knows no protobuf, no socket, and nothing of how a request is handled.
  * Objects keep their identity from one snapshot to the next while their resource did not change.
  */
+import type { BalancerConfig } from './balancers.ts';
+
 export interface Snapshot {
   /** By the name asked for: `inbound`, `host:port`, or `address:port` as captured. */
   readonly listeners: ReadonlyMap<string, ListenerConfig>;
@@ -263,26 +265,6 @@ export type RetryOn =
 
 /** Envoy's words (`x-envoy-retry-grpc-on`). */
 export type GrpcRetryOn = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable';
-
-export type BalancerConfig =
-  | { readonly kind: 'peak-ewma'; readonly defaultRttMs: number; readonly decayMs: number }
-  | { readonly kind: 'least-request' | 'round-robin' | 'random' }
-  | {
-      readonly kind: 'ring-hash';
-      readonly hashOn: readonly HashKeyConfig[];
-      readonly minSize: number;
-      readonly maxSize: number;
-    }
-  | { readonly kind: 'maglev'; readonly hashOn: readonly HashKeyConfig[]; readonly tableSize: number };
-
-/** What is hashed of a request (Envoy `RouteAction.HashPolicy`); a request without it goes on with the next. */
-export interface HashKeyConfig {
-  readonly kind: 'header' | 'cookie' | 'query' | 'address';
-  /** Of a header in lower case; empty for `address`. */
-  readonly name: string;
-  /** When it is there, nothing after it is hashed. */
-  readonly terminal: boolean;
-}
 
 /** Which endpoints are left out for a while, and how long (Envoy `OutlierDetection`). */
 export interface OutlierConfig {

@@ -13,6 +13,8 @@ export interface BalancedEndpoint {
   /** Requests (or opaque connections) under way to it. */
   inFlight: number;
   readonly latency: PeakEwma;
+  /** Clock time since which it can be picked: it was new, or came back. -Infinity: it was there before we knew. */
+  readonly sinceMs: number;
   /** False while health checking or outlier detection keeps it out. */
   available: boolean;
 }

@@ -3,7 +3,7 @@
  * Knows no balancer. Nothing of a request is decoded or unquoted.
  */
 import { xxHash64, type Hash64 } from '#base/xx-hash.ts';
-import type { HashKeyConfig } from '../config/snapshot.ts';
+import type { HashKeyConfig } from '../config/balancers.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { UpstreamCluster } from '../exchange/upstream.ts';
 import { queryValue } from '../routing/match.ts';

@@ -57,14 +57,23 @@ export class Endpoint implements UpstreamEndpoint {
   available = true;
   observer: EndpointJudge | null = null;
   readonly latency: PeakEwma;
+  readonly sinceMs: number;
   readonly meters: EndpointMeters;
   readonly target: Target;
   readonly pool: EndpointPool;
 
-  constructor(config: EndpointConfig, target: Target, latency: PeakEwma, meters: EndpointMeters, pool: EndpointPool) {
+  constructor(
+    config: EndpointConfig,
+    target: Target,
+    latency: PeakEwma,
+    sinceMs: number,
+    meters: EndpointMeters,
+    pool: EndpointPool,
+  ) {
     this.config = config;
     this.target = target;
     this.latency = latency;
+    this.sinceMs = sinceMs;
     this.meters = meters;
     this.pool = pool;
   }
@@ -187,6 +196,8 @@ export class Cluster implements UpstreamCluster {
   /** Puts another set in force; what left finishes its requests. */
   setEndpoints(next: EndpointsConfig): void {
     if (next === this.#known) return;
+    // Those of the first set are nothing new: we are.
+    const sinceMs = this.#known === null ? -Infinity : this.#env.clock.now();
     this.#known = next;
     const before = this.#endpoints;
     const after = new Map<string, Endpoint>();
@@ -195,7 +206,7 @@ export class Cluster implements UpstreamCluster {
       const known = before.get(key);
       // Who was away and is back is another process: what the former one was slow or failed at says nothing about it.
       const isBack = known !== undefined && config.healthy && !known.config.healthy;
-      const endpoint = known === undefined || isBack ? this.#createEndpoint(config) : known;
+      const endpoint = known === undefined || isBack ? this.#createEndpoint(config, sinceMs) : known;
       endpoint.config = config;
       after.set(key, endpoint);
     }
@@ -304,7 +315,7 @@ export class Cluster implements UpstreamCluster {
     return new H2Pool(open, canOpen, { ...options, tuning }, this.#counts, this.poolMeters);
   }
 
-  #createEndpoint(config: EndpointConfig): Endpoint {
+  #createEndpoint(config: EndpointConfig, sinceMs: number): Endpoint {
     const env = this.#env;
     const { name } = this.config;
     const isApplication = name.startsWith(`${INBOUND_LISTENER}|`);
@@ -321,7 +332,7 @@ export class Cluster implements UpstreamCluster {
     const pool = this.#createPool(target, isApplication);
     const { defaultRttMs, decayMs } = ewmaOf(this.config);
     const latency = new PeakEwma(defaultRttMs, decayMs, env.clock.now());
-    const endpoint = new Endpoint(config, target, latency, env.endpointMeters(this.config, config), pool);
+    const endpoint = new Endpoint(config, target, latency, sinceMs, env.endpointMeters(this.config, config), pool);
     endpoint.observer = this.#detector?.add(endpoint) ?? null;
     return endpoint;
   }

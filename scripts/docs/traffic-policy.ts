@@ -6,7 +6,6 @@ import { fieldsOf, kindOf } from './definition.ts';
 /** Accepted and checked, but without effect in this version. Below such a field nothing is in force either. */
 export const NOT_IN_FORCE = [
   'retries.hedge',
-  'loadBalancer.slowStart',
   'loadBalancer.locality',
   'circuitBreaker.fallback',
   'healthCheck',

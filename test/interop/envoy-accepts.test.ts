@@ -106,6 +106,13 @@ spec:
   loadBalancer: { policy: RingHash, hashOn: [{ header: x-user }] }
 ---
 apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: warm-up, namespace: shop }
+spec:
+  targetRefs: [{ group: tulle.dev, kind: ExternalService, name: fixed }]
+  loadBalancer: { slowStart: 30s }
+---
+apiVersion: tulle.dev/v1alpha1
 kind: ExternalService
 metadata: { name: outside, namespace: shop }
 spec:
@@ -197,7 +204,7 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     worldOf(manifests((app.address() as AddressInfo).port)),
     DEFAULT_COMPILE_OPTIONS,
   );
-  t.equal(conditions.size, 13);
+  t.equal(conditions.size, 14);
   const client: Client = { namespace: 'shop', workload: null, dialect: 'envoy' };
   const port = await freePort();
   const ads = new DeltaAdsServer({

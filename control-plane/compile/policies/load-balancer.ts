@@ -22,13 +22,19 @@ const HASH_ON: Field<readonly HashOnSpec[]> = {
   of: (spec) => spec.loadBalancer?.hashOn ?? null,
 };
 
-export const LOAD_BALANCER_FIELDS: readonly Field<unknown>[] = [POLICY, HASH_ON];
+const SLOW_START: Field<number> = {
+  path: 'spec.loadBalancer.slowStart',
+  of: (spec) => spec.loadBalancer?.slowStartMs ?? null,
+};
+
+export const LOAD_BALANCER_FIELDS: readonly Field<unknown>[] = [POLICY, HASH_ON, SLOW_START];
 
 /** `hashOn` may come from another policy than the balancer that needs it; with one that does not, it says nothing. */
-export function settleBalancer(settle: Settle): Pick<BackendPolicy, 'balancer' | 'hashOn'> {
+export function settleBalancer(settle: Settle): Pick<BackendPolicy, 'balancer' | 'hashOn' | 'slowStartMs'> {
   const name = settle(POLICY);
   const balancer = name === null ? DEFAULT_BACKEND_POLICY.balancer : BALANCERS[name];
   const hashOn = settle(HASH_ON);
+  const slowStartMs = settle(SLOW_START) ?? DEFAULT_BACKEND_POLICY.slowStartMs;
   const hashes = balancer === 'ring-hash' || balancer === 'maglev';
-  return { balancer, hashOn: (hashes ? hashOn : null) ?? DEFAULT_BACKEND_POLICY.hashOn };
+  return { balancer, hashOn: (hashes ? hashOn : null) ?? DEFAULT_BACKEND_POLICY.hashOn, slowStartMs };
 }

@@ -11,7 +11,7 @@ import {
 } from '#api/generated/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.ts';
 import { METADATA } from '#api/names.ts';
 import type { Problems } from '#base/problems.ts';
-import type { BalancerConfig, HashKeyConfig } from '../snapshot.ts';
+import type { BalancerConfig, HashKeyConfig } from '../balancers.ts';
 import { decodeHashPolicy } from './metadata.ts';
 import { at, refuse } from './unsupported.ts';
 

@@ -27,13 +27,24 @@ export interface Replicas {
   readonly sidecar: FolderSidecar;
   /** The address that answered; else the status. */
   ask(asked?: Asked): Promise<string>;
+  /** The replicas that the Service has from now on. */
+  tell(addresses: readonly string[]): void;
 }
 
-/** @param addresses of loopback; files that run at the same time take different ones. Each replica answers with its own. */
-export async function replicas(t: Test, addresses: readonly string[], manifests: string): Promise<Replicas> {
+/**
+ * @param addresses of loopback; files that run at the same time take different ones. Each replica answers with its own,
+ *   after the milliseconds of `x-delay`
+ * @param first those that the Service has at first
+ */
+export async function replicas(
+  t: Test,
+  addresses: readonly string[],
+  manifests: string,
+  first: readonly string[] = addresses,
+): Promise<Replicas> {
   const port = await listen(t, addresses);
   const folder = mkdtempSync(join(tmpdir(), 'tulle-replicas-'));
-  const mesh = await startFolderMesh(folder, { 'mesh.yaml': `${service(addresses, port)}\n---\n${manifests}` });
+  const mesh = await startFolderMesh(folder, { 'echo.yaml': service(first, port), 'more.yaml': manifests });
   const sidecar = await startFolderSidecar(mesh, POD, {
     explicitListens: [{ name: NAME, address: '127.0.0.1', port: 0 }],
   });
@@ -43,13 +54,20 @@ export async function replicas(t: Test, addresses: readonly string[], manifests:
     rmSync(folder, { recursive: true });
   });
   t.same(mesh.warnings, []);
-  return { mesh, sidecar, ask: (asked = {}) => ask(sidecar.port(NAME), asked) };
+  return {
+    mesh,
+    sidecar,
+    ask: (asked = {}) => ask(sidecar.port(NAME), asked),
+    tell: (told) => mesh.write('echo.yaml', service(told, port)),
+  };
 }
 
 async function listen(t: Test, addresses: readonly string[]): Promise<number> {
   let port = 0;
   for (const address of addresses) {
-    const says: RequestListener = (_, answer) => void answer.end(address);
+    const says: RequestListener = (asked, answer) => {
+      setTimeout(() => void answer.end(address), Number(asked.headers['x-delay'] ?? 0));
+    };
     const server = createServer(says).listen(port, address);
     await once(server, 'listening');
     ({ port } = server.address() as AddressInfo);

@@ -4,7 +4,7 @@ import { PeakEwma } from '#base/ewma.ts';
 import { seededRandom } from '#base/random.ts';
 import { xxHash64 } from '#base/xx-hash.ts';
 import { linkPicker } from '../../../proxy/balancing/picker.ts';
-import type { BalancerConfig } from '../../../proxy/config/snapshot.ts';
+import type { BalancerConfig } from '../../../proxy/config/balancers.ts';
 import type { BalancedEndpoint } from '../../../proxy/exchange/destination.ts';
 
 const RING: BalancerConfig = { kind: 'ring-hash', hashOn: [], minSize: 1024, maxSize: 65_536 };
@@ -18,6 +18,7 @@ function endpoint(port: number, weight = 1): BalancedEndpoint {
     config: { address: '10.0.0.1', port, healthy: true, weight, zone: '', mtls: false, identity: '', workload: null },
     inFlight: 0,
     latency: new PeakEwma(30, 10_000, 0),
+    sinceMs: 0,
     available: true,
   };
 }

@@ -3,7 +3,7 @@ import t from 'tap';
 import { PeakEwma } from '#base/ewma.ts';
 import { randomInt, seededRandom } from '#base/random.ts';
 import { linkPicker } from '../../../proxy/balancing/picker.ts';
-import type { BalancerConfig } from '../../../proxy/config/snapshot.ts';
+import type { BalancerConfig } from '../../../proxy/config/balancers.ts';
 import type { BalancedEndpoint } from '../../../proxy/exchange/destination.ts';
 
 const EWMA: BalancerConfig = { kind: 'peak-ewma', defaultRttMs: 30, decayMs: 10_000 };
@@ -14,6 +14,7 @@ function endpoint(port: number, weight = 1, healthy = true): BalancedEndpoint {
     config: { address: '10.0.0.1', port, healthy, weight, zone: '', mtls: false, identity: '', workload: null },
     inFlight: 0,
     latency: new PeakEwma(30, 10_000, 0),
+    sinceMs: 0,
     available: true,
   };
 }

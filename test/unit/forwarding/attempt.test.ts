@@ -40,6 +40,7 @@ function play(atOnce: boolean, mtls = false): Play {
     config: endpointConfig(1, { mtls }),
     inFlight: 0,
     latency: new PeakEwma(30, 10_000, 0),
+    sinceMs: 0,
     available: true,
     meters: { request: () => undefined, retry: () => undefined },
     observer: { attemptOver: (...facts) => told.push(facts) },

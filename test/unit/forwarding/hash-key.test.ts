@@ -1,7 +1,7 @@
 /** What of a request is hashed, and what becomes of several. */
 import t from 'tap';
 import { xxHash64 } from '#base/xx-hash.ts';
-import type { HashKeyConfig } from '../../../proxy/config/snapshot.ts';
+import type { HashKeyConfig } from '../../../proxy/config/balancers.ts';
 import { Exchange } from '../../../proxy/exchange/exchange.ts';
 import { hashRequest } from '../../../proxy/forwarding/hash-key.ts';
 import { HeaderList } from '../../../proxy/http/headers.ts';

@@ -109,7 +109,7 @@ tracing: { sampling: 10 }`) as unknown;
       budget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
       hedge: { afterMs: 200, max: 1 },
     },
-    loadBalancer: { policy: 'PeakEwma', hashOn: [{ kind: 'header', name: 'x-user' }] },
+    loadBalancer: { policy: 'PeakEwma', hashOn: [{ kind: 'header', name: 'x-user' }], slowStartMs: 30_000 },
     rateLimit: { requests: 100, perMs: 1000, burst: 200, key: [{ kind: 'clientIdentity' }] },
     fault: { delay: { percent: 10, durationMs: 500 }, abort: { percent: 1, status: 503 }, headers: [] },
     circuitBreaker: {
@@ -127,7 +127,6 @@ tracing: { sampling: 10 }`) as unknown;
     notInForce: [
       'spec.retries.hedge',
       'spec.circuitBreaker.fallback',
-      'spec.loadBalancer.slowStart',
       'spec.loadBalancer.locality',
       'spec.healthCheck',
       'spec.tracing',
@@ -152,7 +151,7 @@ t.test('what is not given is null, and what is in force is not listed', async (t
       budget: null,
       hedge: null,
     },
-    loadBalancer: { policy: 'Random', hashOn: null },
+    loadBalancer: { policy: 'Random', hashOn: null, slowStartMs: null },
     rateLimit: null,
     fault: null,
     circuitBreaker: null,
