@@ -14,6 +14,8 @@ import { startFolderSidecar, type FolderSidecar } from '../../support/folder-sid
 
 const POD = { namespace: 'shop', name: 'web-1', owner: 'web', serviceAccount: 'web' };
 const NAME = 'echo:80';
+/** Of the replica that a request's `x-slow` names. */
+export const SLOW_MS = 400;
 
 export interface Asked {
   readonly path?: string;
@@ -33,7 +35,7 @@ export interface Replicas {
 
 /**
  * @param addresses of loopback; files that run at the same time take different ones. Each replica answers with its own,
- *   after the milliseconds of `x-delay`
+ *   after the milliseconds of `x-delay`, and the one that `x-slow` names after `SLOW_MS`
  * @param first those that the Service has at first
  */
 export async function replicas(
@@ -66,7 +68,8 @@ async function listen(t: Test, addresses: readonly string[]): Promise<number> {
   let port = 0;
   for (const address of addresses) {
     const says: RequestListener = (asked, answer) => {
-      setTimeout(() => void answer.end(address), Number(asked.headers['x-delay'] ?? 0));
+      const { 'x-slow': slow, 'x-delay': delay = 0 } = asked.headers;
+      setTimeout(() => void answer.end(address), slow === address ? SLOW_MS : Number(delay));
     };
     const server = createServer(says).listen(port, address);
     await once(server, 'listening');
