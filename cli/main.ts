@@ -8,6 +8,7 @@ import { addAdminCommands, runningMesh } from './admin/commands.ts';
 import { detectionsOf } from './check-protocols.ts';
 import { check } from './check.ts';
 import { demoCommand } from './demo/command.ts';
+import { addExplainCommand } from './explain/command.ts';
 import { runCommand } from './run/command.ts';
 
 function duration(text: string): number {
@@ -79,6 +80,7 @@ program
     process.exitCode = await check(folder, domain, (line) => process.stdout.write(`${line}\n`), detections);
   });
 
+addExplainCommand(program);
 addAdminCommands(program);
 
 void program.parseAsync().catch((error: unknown) => {

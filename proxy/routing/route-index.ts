@@ -108,7 +108,8 @@ function matchesRoute(
   return true;
 }
 
-function matchesField(
+/** Pseudo-headers included. `path` is with query. */
+export function matchesField(
   matcher: ValueMatcher,
   authority: string,
   method: string,

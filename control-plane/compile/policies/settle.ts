@@ -44,17 +44,30 @@ export class Losses {
   }
 }
 
+/** Who set a field that is in force. `policy` null: the route itself. */
+export interface Win {
+  readonly value: unknown;
+  readonly policy: TrafficPolicy | null;
+  /** What the policy is attached to, as in `Level.target`; empty for the route itself. */
+  readonly target: string;
+}
+
+/** By path of the field; null: nobody gives it, the default counts. */
+export type Wins = Map<string, Win | null>;
+
 /** The value in force of a field; null when nobody gives it. `own` is what the route itself says, which nothing is more specific than. */
 export type Settle = <T>(field: Field<T>, own?: T | null) => T | null;
 
 /**
  * @param levels the most specific first
  * @param owner the route that `own` values come from, as in `HTTPRoute shop/reviews`
+ * @param wins gets an entry for every field that is asked for
  */
-export function settler(levels: readonly Level[], losses: Losses, owner = ''): Settle {
+export function settler(levels: readonly Level[], losses: Losses, owner = '', wins?: Wins): Settle {
   return <T>(field: Field<T>, own: T | null = null): T | null => {
     let value = own;
     let winner = { name: owner, level: '' };
+    let win: Win | null = own === null ? null : { value: own, policy: null, target: '' };
     for (const { target, policies } of levels) {
       for (const policy of policies) {
         const given = field.of(policy.spec);
@@ -62,11 +75,13 @@ export function settler(levels: readonly Level[], losses: Losses, owner = ''): S
         if (value === null) {
           value = given;
           winner = { name: `TrafficPolicy ${objectKey(policy.meta)}`, level: target };
+          win = { value: given, policy, target };
         } else {
           losses.add(policy, target, field.path, winner.name, winner.level === target);
         }
       }
     }
+    wins?.set(field.path, win);
     return value;
   };
 }
