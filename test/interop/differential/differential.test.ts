@@ -41,6 +41,18 @@ async function pairs(rig: Rig, asks: readonly Ask[]): Promise<Pair[]> {
   return done;
 }
 
+/** Asked again with nothing else under way: times are short, and a busy machine may miss one. */
+async function isLasting(rig: Rig, ask: Ask): Promise<boolean> {
+  for (const turn of ['a', 'b']) {
+    const again = { ...ask, id: `${ask.id}${turn}` };
+    rig.upstreams.plan([again]);
+    const [pair] = await pairs(rig, [again]);
+    if (pair !== undefined && (differences(pair).length === 0 || DELIBERATE.some((d) => d.explains(pair))))
+      return false;
+  }
+  return true;
+}
+
 t.setTimeout(180_000);
 
 t.test('Tulle and Envoy do the same with the same resources', { skip: envoySkip }, async (t) => {
@@ -51,6 +63,7 @@ t.test('Tulle and Envoy do the same with the same resources', { skip: envoySkip 
   let cases = 0;
   let forwarded = 0;
   let retried = 0;
+  let passing = 0;
   const seeds = Array.from({ length: Math.ceil(CASES / (SERVICES * ASKS)) }, (_, i) => FIRST_SEED + i);
   t.comment(`seeds ${seeds[0]} to ${seeds.at(-1)}`);
   for (const seed of seeds) {
@@ -64,11 +77,15 @@ t.test('Tulle and Envoy do the same with the same resources', { skip: envoySkip 
       if (found.length === 0) continue;
       const reason = DELIBERATE.find((deliberate) => deliberate.explains(pair));
       if (reason !== undefined) explained.set(reason.name, (explained.get(reason.name) ?? 0) + 1);
-      else unexplained.push(`seed ${seed}, ${JSON.stringify(pair.ask)}\n    ${found.join('\n    ')}`);
+      else if (await isLasting(rig, pair.ask)) {
+        unexplained.push(`seed ${seed}, ${JSON.stringify(pair.ask)}\n    ${found.join('\n    ')}`);
+      } else passing++;
     }
   }
   t.comment(`${cases} cases, ${forwarded} forwarded, ${retried} tried again`);
   for (const [name, count] of explained) t.comment(`${count} x ${name}`);
+  t.comment(`${passing} x gone when asked again alone: a timeout that a busy machine met`);
+  t.ok(passing <= cases / 50, 'the machine is not too busy to compare');
   t.same(unexplained.slice(0, 20), [], `${unexplained.length} differences without a reason`);
   t.ok(cases >= CASES && forwarded > cases / 3 && retried > cases / 50, 'the cases are worth their name');
   t.same(rig.warnings, [], 'no manifest is refused, nothing is nacked');
