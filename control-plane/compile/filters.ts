@@ -2,7 +2,12 @@
  * Filters of a rule or of one of its backends: header changes, rewriting, redirecting, and what in them cannot be done.
  * Knows no backend and no match.
  */
-import type { HttpRouteFilter, PathModifier, Redirect as RedirectSpec } from '../kinds/route-filters.ts';
+import type {
+  HttpRouteFilter,
+  Mirror as MirrorSpec,
+  PathModifier,
+  Redirect as RedirectSpec,
+} from '../kinds/route-filters.ts';
 import type { HeaderChange, PathRewrite, Redirect, Rewrite } from '../model/route.ts';
 
 /** The proxy writes them itself: framing, hop-by-hop fields (RFC 9110 7.6.1), and what the routing went by. */
@@ -35,6 +40,8 @@ export function filterProblems(filters: readonly HttpRouteFilter[], path: string
       case 'RequestHeaderModifier':
       case 'ResponseHeaderModifier':
         return modifierProblems(filter.modifier, where);
+      case 'RequestMirror':
+        return level === 'backend' ? [`${where}: filter RequestMirror is not supported on a backendRef`] : [];
       case 'RequestRedirect':
       case 'URLRewrite':
         if (level === 'backend') return [`${where}: filter ${filter.type} is not supported on a backendRef`];
@@ -87,6 +94,11 @@ export function rewriteOf(filters: readonly HttpRouteFilter[]): Rewrite | null {
   if (found === undefined) return null;
   const { hostname, path } = found.rewrite;
   return hostname === '' && path === null ? null : { host: hostname, path: pathRewrite(path) };
+}
+
+/** The backends that get copies, as written. */
+export function mirrorsOf(filters: readonly HttpRouteFilter[]): readonly MirrorSpec[] {
+  return filters.flatMap((filter) => (filter.type === 'RequestMirror' ? [filter.mirror] : []));
 }
 
 /** The redirect as written; where it leads depends on the port that is asked. */

@@ -180,7 +180,7 @@ function defaultRoute(service: Service, port: ServicePortSpec, policies: PolicyT
   return {
     ...notFound(null),
     name: 'default',
-    action: { kind: 'forward', backends: [self], unresolvedWeight: 0, rewrite: null },
+    action: { kind: 'forward', backends: [self], unresolvedWeight: 0, rewrite: null, mirrors: [] },
     policy: routePolicy(settler(policies.levelsOfPort(service, port.name), losses), null),
   };
 }

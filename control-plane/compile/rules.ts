@@ -7,8 +7,8 @@ import type { OwnPolicy } from './policies/in-force.ts';
 import type { HttpRoute, HttpRouteRule } from '../kinds/http-route.ts';
 import type { Redirect as RedirectSpec } from '../kinds/route-filters.ts';
 import type { Service } from '../kinds/service.ts';
-import type { HeaderChange, RouteAction, WeightedBackend } from '../model/route.ts';
-import { filterProblems, headerChange, redirectFrom, redirectOf, rewriteOf } from './filters.ts';
+import type { HeaderChange, Mirror, RouteAction, WeightedBackend } from '../model/route.ts';
+import { filterProblems, headerChange, mirrorsOf, redirectFrom, redirectOf, rewriteOf } from './filters.ts';
 import { compileGrpcMatches, compileHttpMatches, type CompiledMatches, type RankedMatch } from './matches.ts';
 import { resolveBackend, type Referents, type Unresolved } from './references.ts';
 
@@ -60,6 +60,11 @@ function compileRule(
 ): CompiledRule {
   const path = `spec.rules[${index}]`;
   const backends = compileBackends(route, source, path, parent, referents);
+  const mirrors = mirrorsOf(source.filters).map(({ backendRef, percent }) => ({
+    percent,
+    backend: resolveBackend(backendRef, route, parent, referents),
+  }));
+  const copies = mirrors.flatMap(({ backend, percent }) => (backend.ok ? [{ ...backend.value, percent }] : []));
   const badFilters = [...filterProblems(source.filters, `${path}.filters`, 'rule'), ...backends.badFilters];
   const { namespace, name } = route.meta;
   return {
@@ -69,8 +74,9 @@ function compileRule(
     matches,
     requestHeaders: headerChange(source.filters, 'RequestHeaderModifier'),
     responseHeaders: headerChange(source.filters, 'ResponseHeaderModifier'),
-    actionAt: ruleAction(source, backends, badFilters),
-    unresolved: backends.unresolved,
+    actionAt: ruleAction(source, backends, copies, badFilters),
+    // A mirror that leads nowhere is told of like any other reference, and left out (HTTPRequestMirrorFilter.backendRef).
+    unresolved: [...backends.unresolved, ...mirrors.flatMap(({ backend }) => (backend.ok ? [] : [backend.error]))],
     unsupported: [...unsupported, ...badFilters],
   };
 }
@@ -85,21 +91,23 @@ interface Backends {
 function ruleAction(
   { filters }: HttpRouteRule | GrpcRouteRule,
   backends: Backends,
+  mirrors: readonly Mirror[],
   badFilters: readonly string[],
 ): CompiledRule['actionAt'] {
   if (badFilters.length > 0) return () => ({ kind: 'unavailable', reason: badFilters.join('; ') });
   const redirect: RedirectSpec | null = redirectOf(filters);
   if (redirect !== null) return (port) => ({ kind: 'redirect', redirect: redirectFrom(port, redirect) });
-  const action = forwardAction(filters, backends);
+  const action = forwardAction(filters, backends, mirrors);
   return () => action;
 }
 
 function forwardAction(
   filters: (HttpRouteRule | GrpcRouteRule)['filters'],
   { resolved, unresolved, unresolvedWeight }: Backends,
+  mirrors: readonly Mirror[],
 ): RouteAction {
   if (resolved.some((backend) => backend.weight > 0)) {
-    return { kind: 'forward', backends: resolved, unresolvedWeight, rewrite: rewriteOf(filters) };
+    return { kind: 'forward', backends: resolved, unresolvedWeight, rewrite: rewriteOf(filters), mirrors };
   }
   const reasons = [...new Set(unresolved.map((u) => u.message))];
   if (reasons.length > 0) return { kind: 'unavailable', reason: reasons.join('; ') };

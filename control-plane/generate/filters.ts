@@ -54,7 +54,7 @@ export function faultConfig(fault: FaultPolicy | null): Readonly<Record<string, 
 }
 
 /** @param percent with four digits after the point at most */
-function share(percent: number): FractionalPercent {
+export function share(percent: number): FractionalPercent {
   return { numerator: Math.round(percent * 10_000), denominator: Denominator.MILLION };
 }
 

@@ -17,7 +17,7 @@ import { DEFAULT_ROUTE_POLICY, type HashKey, type RateLimitPolicy, type RoutePol
 import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
 import { hashPolicies } from './balancers.ts';
 import type { Dialect } from './client.ts';
-import { faultConfig, limitRoute } from './filters.ts';
+import { faultConfig, limitRoute, share } from './filters.ts';
 import { duration } from './messages.ts';
 import { retryOptions, retryPolicy } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrites.ts';
@@ -118,6 +118,10 @@ function actionMessage(
           ...(action.unresolvedWeight > 0 && !grpc && { clusterNotFoundResponseCode: NotFound.INTERNAL_SERVER_ERROR }),
           ...rewriteFields(match.path, action.rewrite),
           ...(context.dialect !== 'sidecar' && { hashPolicy: hashPolicies(context.hashOn) }),
+          requestMirrorPolicies: action.mirrors.map((mirror) => ({
+            cluster: clusterName(mirror, context),
+            runtimeFraction: { defaultValue: share(mirror.percent), runtimeKey: '' },
+          })),
         },
       };
   }
@@ -147,13 +151,19 @@ function retryMetadata({ retry }: RoutePolicy): Pick<RouteMessage, 'metadata'> {
   return { metadata: { filterMetadata: {}, typedFilterMetadata: { [METADATA.retry]: retryOptions(retry) } } };
 }
 
+function clusterName(
+  { service, namespace, port }: Pick<WeightedBackend, 'service' | 'namespace' | 'port'>,
+  { clusterDomain }: RouteContext,
+): string {
+  return destinationName(`${service}.${namespace}.svc.${clusterDomain}`, port);
+}
+
 function clusterSpecifier(
   backends: readonly WeightedBackend[],
   unresolvedWeight: number,
-  { clusterDomain }: RouteContext,
+  context: RouteContext,
 ): RouteActionMessage['clusterSpecifier'] {
-  const name = (b: WeightedBackend): string =>
-    destinationName(`${b.service}.${b.namespace}.svc.${clusterDomain}`, b.port);
+  const name = (backend: WeightedBackend): string => clusterName(backend, context);
   const [only, ...others] = backends;
   const plain = only !== undefined && only.requestHeaders === null && only.responseHeaders === null;
   if (plain && others.length === 0 && unresolvedWeight === 0) return { $case: 'cluster', value: name(only) };

@@ -2,8 +2,9 @@
  * Filters of HTTPRoute and GRPCRoute, with the bounds and rules of Gateway API v1. Those that this mesh does not have are kept by their
  * name, so that the status can say so. Knows nothing of the rule that they stand in.
  */
-import { ANYTHING, choice, type Field, string, type ValueOf } from './field.ts';
-import { list, object, optional, required, type Check } from './structure.ts';
+import { ANYTHING, choice, type Field, integer, MAX_INT32, string, type ValueOf } from './field.ts';
+import { MIRROR_REF, type PlainBackendRef } from './route-references.ts';
+import { defaulted, list, object, optional, required, type Check } from './structure.ts';
 import { dnsSubdomain, headerName, headerValue, portNumber } from './text-forms.ts';
 
 export interface HeaderModifier {
@@ -33,9 +34,16 @@ export interface Rewrite {
   readonly path: PathModifier | null;
 }
 
+export interface Mirror {
+  readonly backendRef: PlainBackendRef;
+  /** Of requests that are copied. */
+  readonly percent: number;
+}
+
 export type GrpcRouteFilter =
   | { readonly type: 'RequestHeaderModifier'; readonly modifier: HeaderModifier }
   | { readonly type: 'ResponseHeaderModifier'; readonly modifier: HeaderModifier }
+  | { readonly type: 'RequestMirror'; readonly mirror: Mirror }
   | { readonly type: 'unsupported'; readonly name: string };
 
 export type HttpRouteFilter =
@@ -120,6 +128,32 @@ const REDIRECT = object({
 
 const REWRITE = object({ hostname: optional(hostname, ''), path: optional(PATH, null) });
 
+const FRACTION = object(
+  { numerator: required(integer(0, MAX_INT32)), denominator: defaulted(integer(1, MAX_INT32), 100) },
+  [
+    {
+      message: 'numerator must be less than or equal to denominator',
+      holds: ({ numerator, denominator }) => numerator <= denominator,
+    },
+  ],
+);
+
+/** Rules of HTTPRequestMirrorFilter. */
+const MIRROR = object(
+  { backendRef: required(MIRROR_REF), percent: optional(integer(0, 100), null), fraction: optional(FRACTION, null) },
+  [
+    {
+      message: 'only one of percent or fraction may be specified',
+      holds: ({ percent, fraction }) => percent === null || fraction === null,
+    },
+  ],
+);
+
+function mirrorOf({ backendRef, percent, fraction }: ValueOf<typeof MIRROR>): Mirror {
+  const share = fraction === null ? 100 : (fraction.numerator / fraction.denominator) * 100;
+  return { backendRef: { ...backendRef, weight: 1 }, percent: percent ?? share };
+}
+
 /** The body that each type of filter needs. */
 const GRPC_BODIES = {
   RequestHeaderModifier: 'requestHeaderModifier',
@@ -138,7 +172,7 @@ const GRPC_MEMBERS = {
   type: required(choice(Object.keys(GRPC_BODIES) as readonly (keyof typeof GRPC_BODIES)[])),
   requestHeaderModifier: optional(HEADER_MODIFIER, null),
   responseHeaderModifier: optional(HEADER_MODIFIER, null),
-  requestMirror: optional(ANYTHING, null),
+  requestMirror: optional(MIRROR, null),
   extensionRef: optional(ANYTHING, null),
 };
 const HTTP_MEMBERS = {
@@ -204,11 +238,19 @@ function filterList<R extends { readonly type: string }, F>(
   };
 }
 
-type Modifiers = Pick<ValueOf<typeof GRPC_FILTER>, 'requestHeaderModifier' | 'responseHeaderModifier'>;
+type Modifiers = Pick<
+  ValueOf<typeof GRPC_FILTER>,
+  'requestHeaderModifier' | 'responseHeaderModifier' | 'requestMirror'
+>;
 
-function modifierOf({ requestHeaderModifier, responseHeaderModifier }: Modifiers): GrpcRouteFilter | null {
+function modifierOf({
+  requestHeaderModifier,
+  responseHeaderModifier,
+  requestMirror,
+}: Modifiers): GrpcRouteFilter | null {
   if (requestHeaderModifier !== null) return { type: 'RequestHeaderModifier', modifier: requestHeaderModifier };
   if (responseHeaderModifier !== null) return { type: 'ResponseHeaderModifier', modifier: responseHeaderModifier };
+  if (requestMirror !== null) return { type: 'RequestMirror', mirror: mirrorOf(requestMirror) };
   return null;
 }
 

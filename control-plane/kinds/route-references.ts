@@ -64,7 +64,7 @@ const BACKEND_MEMBERS = {
   weight: defaulted(integer(0, MAX_WEIGHT), 1),
 };
 
-const PORT_RULE: Check<PlainBackendRef> = {
+const PORT_RULE: Check<Omit<PlainBackendRef, 'weight'>> = {
   message: 'a reference to a Service must have a port',
   holds: ({ group, kind, port }) => group !== '' || kind !== 'Service' || port !== null,
 };
@@ -73,6 +73,10 @@ const PORT_RULE: Check<PlainBackendRef> = {
 export function backendRefs<F>(filters: Field<readonly F[]>): Field<readonly BackendRef<F>[]> {
   return list(object({ ...BACKEND_MEMBERS, filters: optional(filters, []) }, [PORT_RULE]), { maxItems: MAX_BACKENDS });
 }
+
+/** Of a mirror, which has no weight. */
+const { weight: _, ...MIRROR_MEMBERS } = BACKEND_MEMBERS;
+export const MIRROR_REF = object(MIRROR_MEMBERS, [PORT_RULE]);
 
 /** Of routes without filters, which must have one at least. */
 export const PLAIN_BACKEND_REFS: Field<readonly PlainBackendRef[]> = list(object(BACKEND_MEMBERS, [PORT_RULE]), {

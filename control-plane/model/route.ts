@@ -40,6 +40,14 @@ export interface WeightedBackend {
   readonly responseHeaders: HeaderChange | null;
 }
 
+/** A backend that gets copies of requests, whose answers nobody reads. */
+export interface Mirror {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  readonly percent: number;
+}
+
 /** What becomes of the path; the query stays. */
 export type PathRewrite =
   | { readonly kind: 'full'; readonly path: string }
@@ -69,6 +77,7 @@ export type RouteAction =
       /** Weight of the backends that do not resolve: that share of requests is answered 500. */
       readonly unresolvedWeight: number;
       readonly rewrite: Rewrite | null;
+      readonly mirrors: readonly Mirror[];
     }
   | { readonly kind: 'redirect'; readonly redirect: Redirect }
   | { readonly kind: 'unavailable'; readonly reason: string }

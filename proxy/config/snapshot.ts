@@ -231,10 +231,17 @@ export interface ForwardConfig {
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly retry: RetryConfig | null;
+  /** Clusters that get a copy of requests; absent: none (Envoy `request_mirror_policies`). */
+  readonly mirrors?: readonly MirrorConfig[];
   /** Requests carry `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
   readonly countAttempts?: boolean;
   /** The failure when the chosen cluster does not exist (Envoy `cluster_not_found_response_code`); absent: `no-cluster`, 503. */
   readonly missingCluster?: 'unavailable-destination';
+}
+
+export interface MirrorConfig {
+  readonly cluster: string;
+  readonly percent: number;
 }
 
 export interface RetryConfig {

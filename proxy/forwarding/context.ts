@@ -9,6 +9,9 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { RateLimits } from '../filters/rate-limit.ts';
 import type { GivenUp } from './given-up.ts';
 
+/** What became of a copy. `refused`: its backend is at a limit or has no endpoint. */
+export type MirrorOutcome = 'answered' | 'failed' | 'too_long' | 'refused';
+
 export interface ForwardContext {
   readonly direction: 'inbound' | 'outbound';
   readonly clock: Clock;
@@ -24,6 +27,8 @@ export interface ForwardContext {
   readonly givenUp: GivenUp;
   /** Token buckets; of the pod. */
   readonly rates: RateLimits;
+  /** Counts what became of a copy of a request. */
+  readonly mirrored: (outcome: MirrorOutcome) => void;
   /** How many tunnels are open. */
   readonly tunnels: { add(count: number): void };
   /** Header work that the direction wants done once, before the route is chosen: tracing, identity. */

@@ -29,6 +29,7 @@ import { editRequest, editResponse } from './edits.ts';
 import { hashOf } from './hash-key.ts';
 import { callDeadlineMs, cutShort, noteHead, noteTrailers } from './grpc-call.ts';
 import { sayIfRetried, tellNextHop } from './hops.ts';
+import { chooseMirrors, Mirrors } from './mirror.ts';
 import { outcomeOf, peerSaid } from './outcome.ts';
 import { decideRetry, isInVain, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
 import { openTunnel } from './tunnel.ts';
@@ -53,6 +54,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
   #tried: UpstreamEndpoint[] | null = null;
   readonly #body: RequestBody;
   #answering = false;
+  #mirrors: Mirrors | null = null;
   /** What follows when a delay on purpose is over. */
   #held: (() => void) | null = null;
 
@@ -112,12 +114,14 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
       return this.fail('payload-too-large', `the body is longer than ${maxBodyBytes} bytes`, 'downstream', 'body');
     }
     this.#due.moved();
+    this.#mirrors?.take(chunk, start, end);
     this.#body.take(chunk, start, end, this.#attempt?.stream ?? null);
   }
 
   onRequestEnd(trailers: HeaderList | null): void {
     if (this.#body.hasEnded) return;
     this.#body.end(trailers);
+    this.#mirrors?.end(trailers);
     const stream = this.#attempt?.stream;
     if (stream !== undefined && stream !== null) this.#body.sendEnd(stream);
   }
@@ -217,10 +221,16 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     if (cluster === undefined)
       return this.fail(action.missingCluster ?? 'no-cluster', `cluster ${choice.cluster} is not known`);
     this.#choice = choice;
-    this.#admit(cluster, route, action);
+    const mirrors = action.mirrors === undefined ? null : chooseMirrors(action.mirrors, clusters, this.#context.random);
+    this.#admit(cluster, route, action, mirrors);
   }
 
-  #admit(cluster: UpstreamCluster, route: Route, action: ForwardConfig): void {
+  #admit(
+    cluster: UpstreamCluster,
+    route: Route,
+    action: ForwardConfig,
+    mirrors: readonly UpstreamCluster[] | null,
+  ): void {
     const x = this.exchange;
     x.cluster = cluster;
     const { requests } = cluster.pod;
@@ -234,7 +244,13 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
     // A delay on purpose takes nothing of the time that the answer may take (as in Envoy, whose clock starts behind the fault filter).
     this.#due.admit(x.delayed ? this.#context.clock.now() : x.startMs, action, callDeadlineMs(x), x.outerTimeoutMs);
+    // An upgrade goes to one backend only.
+    if (mirrors !== null && x.request.upgrade === '') {
+      this.#mirrors = new Mirrors(mirrors, x.request, action.timeoutMs, this.#context);
+      this.#body.copyTo(this.#mirrors);
+    }
     this.#try();
+    if (this.#body.hasEnded) this.#mirrors?.end(this.#body.trailers);
   }
 
   #try(): void {

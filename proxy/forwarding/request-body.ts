@@ -42,6 +42,15 @@ export class RequestBody {
     this.#trailers = trailers;
   }
 
+  get trailers(): HeaderList | null {
+    return this.#trailers;
+  }
+
+  /** What came before somebody else wanted to have it too. */
+  copyTo(taker: { take(chunk: Buffer, start: number, end: number): void }): void {
+    if (this.#kept !== null) taker.take(this.#kept, 0, this.#keptBytes);
+  }
+
   /** Sends what is here, and the end if it came. @param mayRetry whether the bytes may be needed once more */
   sendTo(stream: UpstreamStream, mayRetry: boolean): void {
     let writable = true;

@@ -111,6 +111,11 @@ const FAMILIES = {
     'Connections and proxied requests to places that the control plane does not know.',
     ['outcome'],
   ],
+  mirrored: [
+    'tulle_mirrored_requests_total',
+    'Copies of requests for a RequestMirror filter, by what became of them: answered, failed, too_long (the body is over the bound of what is kept), refused (its backend is at a limit or has no endpoint).',
+    ['outcome'],
+  ],
   tunnels: ['tulle_tunnels', 'Open WebSockets and other upgraded requests.', ['direction']],
 } as const satisfies Record<string, readonly [name: string, help: string, labels: readonly string[]]>;
 
@@ -138,6 +143,7 @@ export class Meters {
   readonly tcpBytes: MetricFamily<Counter>;
   readonly dnsAnswers: MetricFamily<Counter>;
   readonly unknownDestinations: MetricFamily<Counter>;
+  readonly mirrored: MetricFamily<Counter>;
   readonly tunnels: MetricFamily<Gauge>;
 
   constructor(registry: MetricRegistry) {
@@ -164,6 +170,7 @@ export class Meters {
     this.tcpBytes = registry.counter(...FAMILIES.tcpBytes);
     this.dnsAnswers = registry.counter(...FAMILIES.dnsAnswers);
     this.unknownDestinations = registry.counter(...FAMILIES.unknownDestinations);
+    this.mirrored = registry.counter(...FAMILIES.mirrored);
     this.tunnels = registry.gauge(...FAMILIES.tunnels);
   }
 

@@ -243,6 +243,7 @@ export class Worker {
       endpointWaitMs: WAIT_MS,
       givenUp: this.#givenUp,
       rates: this.#rates,
+      mirrored: (outcome) => this.#meters.mirrored.with(outcome).inc(),
       tunnels: this.#meters.tunnels.with(direction),
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),

@@ -22,7 +22,8 @@ function no(name: string, note: string): Feature {
   return { name, support: 'no', tables: [], note };
 }
 
-const NO_MIRROR = 'a rule with the filter answers 500, `Accepted=False UnsupportedValue`';
+const MIRROR = '`test/stack/policies/mirror.test.ts`: through real sidecars; the suite has tables for gateways only';
+const NOT_THERE = 'a rule with the filter answers 500, `Accepted=False UnsupportedValue`';
 const RETRY = "`test/stack/routes/retry.test.ts`: the suite's rules, through sockets";
 const GRPC = '`test/interop/grpc-mesh.test.ts`: with grpc-js through real sidecars';
 
@@ -58,10 +59,10 @@ export const FEATURES: readonly Feature[] = [
   yes('HTTPRouteRetry', [], RETRY),
   yes('HTTPRouteRetryBackendTimeout', [], RETRY),
   yes('HTTPRouteRetryConnectionError', [], RETRY),
-  no('HTTPRouteCORS', NO_MIRROR),
-  no('HTTPRouteRequestMirror', NO_MIRROR),
-  no('HTTPRouteRequestMultipleMirrors', NO_MIRROR),
-  no('HTTPRouteRequestPercentageMirror', NO_MIRROR),
+  no('HTTPRouteCORS', NOT_THERE),
+  yes('HTTPRouteRequestMirror', [], MIRROR),
+  yes('HTTPRouteRequestMultipleMirrors', [], MIRROR),
+  yes('HTTPRouteRequestPercentageMirror', [], MIRROR),
   yes('GRPCRoute', ['MeshGRPCRouteRequestHeaderModifier', 'MeshGRPCRouteWeight'], GRPC),
   yes('GRPCRouteNamedRouteRule', [], '`test/golden/compile/grpc-route.in.yaml`'),
   yes('TLSRoute', [], '`test/interop/envoy-server-names.test.ts`, beside Envoy; passed through, never ended'),

@@ -9,6 +9,7 @@ import {
   type RedirectAction,
   type Route,
   type RouteAction,
+  type RouteAction_RequestMirrorPolicy,
   type VirtualHost,
   type WeightedCluster,
 } from '#api/generated/envoy/config/route/v3/route.ts';
@@ -24,6 +25,7 @@ import type {
 } from '../snapshot.ts';
 import { durationMs } from './duration.ts';
 import { decodeHeaderEdits } from './headers.ts';
+import { percentOf } from './percent.ts';
 import { decodeRetryOptions } from './metadata.ts';
 import { decodeRetry } from './retry.ts';
 import { at, refuse } from './unsupported.ts';
@@ -94,8 +96,22 @@ function decodeForward(
       policy === undefined
         ? null
         : decodeRetry(policy, decodeRetryOptions(route.metadata, path, problems), at(where, 'retry_policy'), problems),
+    ...decodeMirrors(action.requestMirrorPolicies, at(where, 'request_mirror_policies'), problems),
     ...(host.includeRequestAttemptCount && { countAttempts: true }),
   };
+}
+
+function decodeMirrors(
+  policies: readonly RouteAction_RequestMirrorPolicy[],
+  path: string,
+  problems: Problems,
+): Pick<ForwardConfig, 'mirrors'> {
+  if (policies.length === 0) return {};
+  const mirrors = policies.map(({ cluster, runtimeFraction }, i) => {
+    if (cluster === '') problems.add(`${path}[${i}].cluster`, 'must not be empty');
+    return { cluster, percent: runtimeFraction === undefined ? 100 : percentOf(runtimeFraction.defaultValue) };
+  });
+  return { mirrors };
 }
 
 function decodeMissingCluster(

@@ -6,10 +6,6 @@ import type { Route } from '#api/generated/envoy/config/route/v3/route.ts';
 import { HTTPFault } from '#api/generated/envoy/extensions/filters/http/fault/v3/fault.ts';
 import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
 import type { RuntimeFractionalPercent } from '#api/generated/envoy/config/core/v3/core.ts';
-import {
-  FractionalPercent_DenominatorType as Denominator,
-  type FractionalPercent,
-} from '#api/generated/envoy/type/v3/type.ts';
 import type { RateLimit_Key } from '#api/generated/tulle/config/v1/config.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { EXTENSION, METADATA } from '#api/names.ts';
@@ -25,6 +21,7 @@ import { durationMs } from './duration.ts';
 import { decodeHeader, TOKEN } from './match.ts';
 import { readMessage, shortType } from './message.ts';
 import { decodeRateLimit } from './metadata.ts';
+import { percentOf } from './percent.ts';
 import { at, refuse } from './unsupported.ts';
 
 /** Rate limits first: what is refused for its rate is not held as well. */
@@ -68,18 +65,6 @@ function decodeFault({ delay, abort, headers }: HTTPFault, path: string, problem
     abortPercent: percentOf(abort?.percentage),
     headers: headers.map((header, i) => decodeHeader(header, at(path, `headers[${i}]`), problems)),
   };
-}
-
-const PARTS: Readonly<Record<number, number>> = {
-  [Denominator.HUNDRED]: 100,
-  [Denominator.TEN_THOUSAND]: 10_000,
-  [Denominator.MILLION]: 1_000_000,
-};
-
-/** More than all is all, as in Envoy. */
-function percentOf(share: FractionalPercent | undefined): number {
-  if (share === undefined) return 0;
-  return Math.min(100, (share.numerator / (PARTS[share.denominator] ?? 100)) * 100);
 }
 
 /** Null: it is not to be enforced. Envoy's default for both shares is none. */

@@ -55,7 +55,8 @@ function refsOfProxy({ clusters }: TcpNetworkConfig): ResourceKey[] {
 export function refsOfTable(table: RouteTableConfig): readonly ResourceKey[] {
   return table.virtualHosts
     .flatMap((host) => host.routes)
-    .flatMap(({ action }) => (action.kind === 'forward' ? action.clusters : []))
+    .flatMap(({ action }) => (action.kind === 'forward' ? [action.clusters, action.mirrors ?? []] : []))
+    .flat()
     .map(({ cluster }) => keyOf('cluster', cluster));
 }
 

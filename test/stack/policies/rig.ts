@@ -108,7 +108,7 @@ export async function rig(
 ): Promise<PolicyRig> {
   const folder = mkdtempSync(join(tmpdir(), 'tulle-policy-'));
   const app = await application(t, answers);
-  const yaml = `${service('echo', address, app.port)}\n${pod('web', '127.0.0.1')}\n---\n${manifests}`;
+  const yaml = `${service('echo', address, app.port)}\n${pod('web', '127.0.0.40')}\n---\n${manifests}`;
   const mesh = await startFolderMesh(folder, { 'mesh.yaml': yaml });
   const echo = await startFolderSidecar(mesh, podNamed('echo'), { outbound: null, podAddresses: [address] });
   const web = await startFolderSidecar(mesh, podNamed('web'), { podAddresses: [] });

@@ -30,7 +30,7 @@ t.test('a full GRPCRoute is read', async (t) => {
           ],
           filters: [
             { type: 'RequestHeaderModifier', requestHeaderModifier: { remove: ['c'] } },
-            { type: 'RequestMirror', requestMirror: {} },
+            { type: 'RequestMirror', requestMirror: { backendRef: { name: 'copy', port: 80 }, percent: 10 } },
           ],
           backendRefs: [{ name: 'reviews-v1', port: 9000, weight: 9 }],
         },
@@ -52,7 +52,13 @@ t.test('a full GRPCRoute is read', async (t) => {
       ],
       filters: [
         { type: 'RequestHeaderModifier', modifier: { set: [], add: [], remove: ['c'] } },
-        { type: 'unsupported', name: 'RequestMirror' },
+        {
+          type: 'RequestMirror',
+          mirror: {
+            backendRef: { group: '', kind: 'Service', namespace: '', name: 'copy', port: 80, weight: 1 },
+            percent: 10,
+          },
+        },
       ],
       backendRefs: [
         { group: '', kind: 'Service', namespace: '', name: 'reviews-v1', port: 9000, weight: 9, filters: [] },

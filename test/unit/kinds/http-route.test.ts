@@ -178,7 +178,16 @@ t.test('the bounds of Gateway API hold, and the values on them pass', async (t) 
     [(n) => withMatch({ headers: repeat(n, (i) => ({ name: `h${i}`, value: 'v' })) }), 16],
     [(n) => withMatch({ queryParams: repeat(n, (i) => ({ name: `q${i}`, value: 'v' })) }), 16],
     [(n) => withRule({ backendRefs: repeat(n, (i) => ({ name: `b${i}`, port: 80 })) }), 16],
-    [(n) => withRule({ filters: repeat(n, () => ({ type: 'RequestMirror', requestMirror: {} })) }), 16],
+    [
+      (n) =>
+        withRule({
+          filters: repeat(n, () => ({
+            type: 'RequestMirror',
+            requestMirror: { backendRef: { name: 'copy', port: 80 } },
+          })),
+        }),
+      16,
+    ],
     [(n) => withRule({ backendRefs: [{ name: 'b', port: 80, weight: n }] }), 1_000_000],
     [(n) => withRule({ backendRefs: [{ name: 'b', port: n }] }), 65_535],
     [(n) => withMatch({ path: { value: `/${'a'.repeat(n - 1)}` } }), 1024],
