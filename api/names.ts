@@ -46,6 +46,8 @@ export const EXTENSION = {
   retryOptions: 'type.googleapis.com/tulle.config.v1.RetryOptions',
   retryBudget: 'type.googleapis.com/tulle.config.v1.RetryBudget',
   outlierOptions: 'type.googleapis.com/tulle.config.v1.OutlierOptions',
+  cors: 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors',
+  corsPolicy: 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy',
   outboundPolicy: 'type.googleapis.com/tulle.config.v1.OutboundPolicy',
   serviceRef: 'type.googleapis.com/tulle.config.v1.ServiceRef',
   workloadRef: 'type.googleapis.com/tulle.config.v1.WorkloadRef',
@@ -65,6 +67,7 @@ export const METADATA = {
 
 /** Envoy's names of HTTP filters; keys in `typed_per_filter_config` of a route. */
 export const HTTP_FILTER = {
+  cors: 'envoy.filters.http.cors',
   fault: 'envoy.filters.http.fault',
   localRateLimit: 'envoy.filters.http.local_ratelimit',
 } as const;

@@ -8,6 +8,7 @@ import type {
   PathModifier,
   Redirect as RedirectSpec,
 } from '../kinds/route-filters.ts';
+import type { CorsPolicy } from '../model/cors.ts';
 import type { HeaderChange, PathRewrite, Redirect, Rewrite } from '../model/route.ts';
 
 /** The proxy writes them itself: framing, hop-by-hop fields (RFC 9110 7.6.1), and what the routing went by. */
@@ -42,6 +43,8 @@ export function filterProblems(filters: readonly HttpRouteFilter[], path: string
         return modifierProblems(filter.modifier, where);
       case 'RequestMirror':
         return level === 'backend' ? [`${where}: filter RequestMirror is not supported on a backendRef`] : [];
+      case 'CORS':
+        return level === 'backend' ? [`${where}: filter CORS is not supported on a backendRef`] : [];
       case 'RequestRedirect':
       case 'URLRewrite':
         if (level === 'backend') return [`${where}: filter ${filter.type} is not supported on a backendRef`];
@@ -99,6 +102,21 @@ export function rewriteOf(filters: readonly HttpRouteFilter[]): Rewrite | null {
 /** The backends that get copies, as written. */
 export function mirrorsOf(filters: readonly HttpRouteFilter[]): readonly MirrorSpec[] {
   return filters.flatMap((filter) => (filter.type === 'RequestMirror' ? [filter.mirror] : []));
+}
+
+export function corsOf(filters: readonly HttpRouteFilter[]): CorsPolicy | null {
+  const found = filters.find((filter) => filter.type === 'CORS');
+  if (found === undefined) return null;
+  const { allowOrigins, allowCredentials, allowMethods, allowHeaders, exposeHeaders, maxAge } = found.cors;
+  return {
+    // Browsers leave the scheme's own port out of `Origin` (RFC 6454 6.2).
+    origins: allowOrigins.map((origin) => origin.toLowerCase().replace(/^(https:.*):443$|^(http:.*):80$/, '$1$2')),
+    credentials: allowCredentials,
+    methods: allowMethods,
+    headers: allowHeaders,
+    expose: exposeHeaders,
+    maxAgeSeconds: maxAge,
+  };
 }
 
 /** The redirect as written; where it leads depends on the port that is asked. */

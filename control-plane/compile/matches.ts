@@ -37,6 +37,24 @@ export function compileGrpcMatches(matches: readonly GrpcRouteMatch[], path: str
   }));
 }
 
+/**
+ * Where a rule with CORS asks for a method or for headers, preflights for it would not find it: they are OPTIONS, and carry none of those
+ * headers. These matches are theirs.
+ */
+export function preflightMatches(matches: readonly RankedMatch[]): readonly RankedMatch[] {
+  return matches
+    .filter(({ match }) => match.headers.length > 0 || (match.method !== '' && match.method !== 'OPTIONS'))
+    .map(({ match }) => {
+      const asked = 'access-control-request-method';
+      const header: ValueMatch =
+        match.method === ''
+          ? { kind: 'regex', name: asked, value: '.+' }
+          : { kind: 'exact', name: asked, value: match.method };
+      const preflight: RouteMatch = { ...match, method: 'OPTIONS', headers: [header] };
+      return { match: preflight, rank: httpRank(preflight) };
+    });
+}
+
 function compileMatches<M>(
   matches: readonly M[],
   path: string,

@@ -161,12 +161,12 @@ function mergeRoutes(
   const portLevels = policies.levelsOfPort(service, port.name);
   for (const { route: source, rules } of group) {
     const grpc = source.kind === 'GRPCRoute';
-    for (const { name, ruleName, own, matches, requestHeaders, responseHeaders, actionAt } of rules) {
+    for (const { name, ruleName, own, matches, requestHeaders, responseHeaders, cors, actionAt } of rules) {
       const levels = [...policies.levelsOfRule(source, ruleName), ...portLevels];
       const policy = routePolicy(settler(levels, losses, `${source.kind} ${objectKey(source.meta)}`), own);
       const action = actionAt(port.port);
       for (const { match, rank } of matches) {
-        const route = { name, consumerNamespace, grpc, match, requestHeaders, responseHeaders, action, policy };
+        const route = { name, consumerNamespace, grpc, match, requestHeaders, responseHeaders, cors, action, policy };
         entries.push({ rank, source, route });
       }
     }
@@ -193,6 +193,7 @@ function notFound(consumerNamespace: string | null): Route {
     match: EVERYTHING,
     requestHeaders: null,
     responseHeaders: null,
+    cors: null,
     action: { kind: 'not-found' },
     policy: DEFAULT_ROUTE_POLICY,
   };

@@ -7,9 +7,16 @@ import type { OwnPolicy } from './policies/in-force.ts';
 import type { HttpRoute, HttpRouteRule } from '../kinds/http-route.ts';
 import type { Redirect as RedirectSpec } from '../kinds/route-filters.ts';
 import type { Service } from '../kinds/service.ts';
+import type { CorsPolicy } from '../model/cors.ts';
 import type { HeaderChange, Mirror, RouteAction, WeightedBackend } from '../model/route.ts';
-import { filterProblems, headerChange, mirrorsOf, redirectFrom, redirectOf, rewriteOf } from './filters.ts';
-import { compileGrpcMatches, compileHttpMatches, type CompiledMatches, type RankedMatch } from './matches.ts';
+import { corsOf, filterProblems, headerChange, mirrorsOf, redirectFrom, redirectOf, rewriteOf } from './filters.ts';
+import {
+  compileGrpcMatches,
+  compileHttpMatches,
+  preflightMatches,
+  type CompiledMatches,
+  type RankedMatch,
+} from './matches.ts';
 import { resolveBackend, type Referents, type Unresolved } from './references.ts';
 
 export interface CompiledRule {
@@ -21,6 +28,7 @@ export interface CompiledRule {
   readonly matches: readonly RankedMatch[];
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
+  readonly cors: CorsPolicy | null;
   /** What is done with requests to this port of the Service. */
   readonly actionAt: (port: number) => RouteAction;
   readonly unresolved: readonly Unresolved[];
@@ -67,13 +75,15 @@ function compileRule(
   const copies = mirrors.flatMap(({ backend, percent }) => (backend.ok ? [{ ...backend.value, percent }] : []));
   const badFilters = [...filterProblems(source.filters, `${path}.filters`, 'rule'), ...backends.badFilters];
   const { namespace, name } = route.meta;
+  const cors = corsOf(source.filters);
   return {
     name: `${namespace}/${name}/${source.name === '' ? index : source.name}`,
     ruleName: source.name,
     own: { timeouts, retry },
-    matches,
+    matches: cors === null ? matches : [...matches, ...preflightMatches(matches)],
     requestHeaders: headerChange(source.filters, 'RequestHeaderModifier'),
     responseHeaders: headerChange(source.filters, 'ResponseHeaderModifier'),
+    cors,
     actionAt: ruleAction(source, backends, copies, badFilters),
     // A mirror that leads nowhere is told of like any other reference, and left out (HTTPRequestMirrorFilter.backendRef).
     unresolved: [...backends.unresolved, ...mirrors.flatMap(({ backend }) => (backend.ok ? [] : [backend.error]))],

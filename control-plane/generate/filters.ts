@@ -4,6 +4,7 @@
  */
 import type { HttpFilter } from '#api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
 import type { Route } from '#api/generated/envoy/config/route/v3/route.ts';
+import { Cors } from '#api/generated/envoy/extensions/filters/http/cors/v3/cors.ts';
 import { HTTPFault } from '#api/generated/envoy/extensions/filters/http/fault/v3/fault.ts';
 import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
 import {
@@ -16,8 +17,9 @@ import { EXTENSION, HTTP_FILTER, METADATA } from '#api/names.ts';
 import type { FaultPolicy, RateLimitPolicy } from '../model/policy.ts';
 import { duration, pack } from './messages.ts';
 
-/** Filters that do nothing where no route asks for them. Optional: gRPC knows the first of them only. */
+/** Filters that do nothing where no route asks for them. Optional: gRPC knows that for faults only. */
 export const IDLE_FILTERS: readonly HttpFilter[] = [
+  idle(HTTP_FILTER.cors, pack(EXTENSION.cors, Cors, {})),
   idle(HTTP_FILTER.fault, pack(EXTENSION.fault, HTTPFault, HTTPFault.fromPartial({}))),
   idle(
     HTTP_FILTER.localRateLimit,

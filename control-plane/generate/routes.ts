@@ -18,6 +18,7 @@ import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
 import { hashPolicies } from './balancers.ts';
 import type { Dialect } from './client.ts';
 import { faultConfig, limitRoute, share } from './filters.ts';
+import { corsConfig } from './cors.ts';
 import { duration } from './messages.ts';
 import { retryOptions, retryPolicy } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrites.ts';
@@ -91,7 +92,7 @@ export function routeMessages(routes: readonly Route[], context: RouteContext): 
       match: routeMatch(match, context.dialect),
       action: message,
       ...(message.$case === 'route' && retryMetadata(policy)),
-      typedPerFilterConfig: faultConfig(policy.fault),
+      typedPerFilterConfig: { ...corsConfig(route.cors), ...faultConfig(policy.fault) },
       ...headerEdits(requestHeaders, responseHeaders),
     });
   });

@@ -2,6 +2,7 @@
  * Filters of HTTPRoute and GRPCRoute, with the bounds and rules of Gateway API v1. Those that this mesh does not have are kept by their
  * name, so that the status can say so. Knows nothing of the rule that they stand in.
  */
+import { CORS, type CorsSpec } from './cors-filter.ts';
 import { ANYTHING, choice, type Field, integer, MAX_INT32, string, type ValueOf } from './field.ts';
 import { MIRROR_REF, type PlainBackendRef } from './route-references.ts';
 import { defaulted, list, object, optional, required, type Check } from './structure.ts';
@@ -48,6 +49,7 @@ export type GrpcRouteFilter =
 
 export type HttpRouteFilter =
   | GrpcRouteFilter
+  | { readonly type: 'CORS'; readonly cors: CorsSpec }
   | { readonly type: 'RequestRedirect'; readonly redirect: Redirect }
   | { readonly type: 'URLRewrite'; readonly rewrite: Rewrite };
 
@@ -180,7 +182,7 @@ const HTTP_MEMBERS = {
   type: required(choice(Object.keys(HTTP_BODIES) as readonly (keyof typeof HTTP_BODIES)[])),
   requestRedirect: optional(REDIRECT, null),
   urlRewrite: optional(REWRITE, null),
-  cors: optional(ANYTHING, null),
+  cors: optional(CORS, null),
 };
 
 /** Each type has its body and no other (Gateway API: rules of HTTPRouteFilter and GRPCRouteFilter). */
@@ -259,7 +261,8 @@ export const GRPC_FILTERS: Field<readonly GrpcRouteFilter[]> = filterList(GRPC_F
 export const HTTP_FILTERS: Field<readonly HttpRouteFilter[]> = filterList(
   HTTP_FILTER,
   (raw): HttpRouteFilter | null => {
-    const { requestRedirect, urlRewrite } = raw;
+    const { requestRedirect, urlRewrite, cors } = raw;
+    if (cors !== null) return { type: 'CORS', cors };
     if (requestRedirect !== null) {
       const { statusCode: status, path, ...rest } = requestRedirect;
       return { type: 'RequestRedirect', redirect: { ...rest, path: pathOf(path), status } };

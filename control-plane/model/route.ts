@@ -2,6 +2,7 @@
  * A route as meant: what it matches, where it leads, which policy is in force on it.
  * Knows no Kubernetes object and no xDS. Order of precedence is the compiler's business.
  */
+import type { CorsPolicy } from './cors.ts';
 import type { RoutePolicy } from './policy.ts';
 
 export type PathMatch =
@@ -94,6 +95,7 @@ export interface Route {
   readonly match: RouteMatch;
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
+  readonly cors: CorsPolicy | null;
   readonly action: RouteAction;
   readonly policy: RoutePolicy;
 }

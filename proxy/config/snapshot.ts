@@ -150,6 +150,8 @@ export interface RouteConfig {
   /** What stands between a request and the action, in this order; absent: nothing. */
   readonly filters?: readonly RequestFilterConfig[];
   readonly action: RouteActionConfig;
+  /** Absent: the route says nothing of other origins. */
+  readonly cors?: CorsConfig;
 }
 
 export type RequestFilterConfig = RateLimitConfig | FaultConfig;
@@ -185,6 +187,18 @@ export interface FaultConfig {
   readonly abortPercent: number;
   /** Only requests that match all of them. */
   readonly headers: readonly ValueMatchConfig[];
+}
+
+/** Envoy `CorsPolicy`; texts are values of header fields, empty: not sent. */
+export interface CorsConfig {
+  readonly origins: readonly StringMatchConfig[];
+  readonly credentials: boolean;
+  readonly methods: string;
+  readonly headers: string;
+  readonly expose: string;
+  readonly maxAge: string;
+  /** Preflights of origins that are not allowed go on like other requests; else they are answered without a permission. */
+  readonly forwardsUnknown: boolean;
 }
 
 export type RouteActionConfig =

@@ -18,6 +18,7 @@ import type { EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../excha
 import type { HeaderList } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { chooseCluster, type Route } from '../routing/route.ts';
+import { crossOrigin } from '../routing/cors.ts';
 import { findRoute, type RouteTable } from '../routing/table.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import { judgeBefore, type Hold } from './before.ts';
@@ -72,8 +73,9 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     if (this.#phase !== 'parked') return;
     const x = this.exchange;
     const head = x.request;
-    const route = findRoute(table, head.authority, head.method, head.path, head.headers);
-    if (route === null) return this.fail('no-route', 'no route matches');
+    const found = findRoute(table, head.authority, head.method, head.path, head.headers);
+    if (found === null) return this.fail('no-route', 'no route matches');
+    const route = crossOrigin(found, head);
     this.#route = route;
     x.routeName = route.config.name;
     const { filters } = route.config;

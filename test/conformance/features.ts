@@ -23,7 +23,6 @@ function no(name: string, note: string): Feature {
 }
 
 const MIRROR = '`test/stack/policies/mirror.test.ts`: through real sidecars; the suite has tables for gateways only';
-const NOT_THERE = 'a rule with the filter answers 500, `Accepted=False UnsupportedValue`';
 const RETRY = "`test/stack/routes/retry.test.ts`: the suite's rules, through sockets";
 const GRPC = '`test/interop/grpc-mesh.test.ts`: with grpc-js through real sidecars';
 
@@ -59,7 +58,11 @@ export const FEATURES: readonly Feature[] = [
   yes('HTTPRouteRetry', [], RETRY),
   yes('HTTPRouteRetryBackendTimeout', [], RETRY),
   yes('HTTPRouteRetryConnectionError', [], RETRY),
-  no('HTTPRouteCORS', NOT_THERE),
+  yes(
+    'HTTPRouteCORS',
+    [],
+    "`test/stack/routes/cors.test.ts`: the suite's table, through sockets; on a rule, not on a backendRef",
+  ),
   yes('HTTPRouteRequestMirror', [], MIRROR),
   yes('HTTPRouteRequestMultipleMirrors', [], MIRROR),
   yes('HTTPRouteRequestPercentageMirror', [], MIRROR),

@@ -40,6 +40,10 @@ spec:
       filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: X-Set, value: 100% }], remove: [X-Gone] } }]
       backendRefs: [{ name: echo, port: 80 }]
       timeouts: { request: 5s, backendRequest: 2s }
+    - matches: [{ path: { value: /cors } }]
+      filters: [{ type: CORS, cors: { allowOrigins: ["https://*.shop.example"], allowMethods: [PUT], allowCredentials: true } }]
+      retry: { codes: [503], attempts: 2, backoff: 50ms }
+      backendRefs: [{ name: echo, port: 80 }]
     - matches: [{ path: { value: /broken } }]
       backendRefs: [{ name: nobody, port: 80 }]
     - matches: [{ path: { type: RegularExpression, value: "/half/[a-z]+" }, method: GET, headers: [{ name: X-A, value: a }], queryParams: [{ name: q, type: RegularExpression, value: "[0-9]+" }] }]
@@ -258,6 +262,12 @@ t.test('Envoy takes every resource and routes by them', { skip, timeout: 60_000 
     'echo/new/a',
     'echo/whole?c',
   ]);
+  const preflight = await request(`http://127.0.0.1:${port}/cors/a`, {
+    method: 'OPTIONS',
+    headers: { host: 'echo', origin: 'https://a.b.shop.example', 'access-control-request-method': 'PUT' },
+  });
+  t.match([preflight.statusCode, preflight.headers['access-control-allow-methods']], [200, 'PUT']);
+  await preflight.body.dump();
   const redirected = async (path: string, host: string): Promise<unknown> => {
     const { statusCode, headers, body } = await request(`http://127.0.0.1:${port}${path}`, { headers: { host } });
     await body.dump();

@@ -3,6 +3,7 @@
  * and rate limits with keys, which are ours, in the metadata. Other filters' entries are refused, as Envoy refuses what it does not know.
  */
 import type { Route } from '#api/generated/envoy/config/route/v3/route.ts';
+import { CorsPolicy } from '#api/generated/envoy/extensions/filters/http/cors/v3/cors.ts';
 import { HTTPFault } from '#api/generated/envoy/extensions/filters/http/fault/v3/fault.ts';
 import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
 import type { RuntimeFractionalPercent } from '#api/generated/envoy/config/core/v3/core.ts';
@@ -17,6 +18,7 @@ import type {
   RequestFilterConfig,
   RouteConfig,
 } from '../snapshot.ts';
+import { decodeCors } from './cors.ts';
 import { durationMs } from './duration.ts';
 import { decodeHeader, TOKEN } from './match.ts';
 import { readMessage, shortType } from './message.ts';
@@ -30,11 +32,23 @@ export function decodeFilters(route: Route, path: string, problems: Problems): P
   const keyed = decodeKeyed(route, path, problems);
   if (keyed !== null) filters.push(keyed);
   for (const [name, any] of Object.entries(route.typedPerFilterConfig)) {
+    if (any.typeUrl === EXTENSION.corsPolicy) continue;
     const filter = decodeFilter(any, `${at(path, 'typed_per_filter_config')}["${name}"]`, problems);
     if (filter !== null) filters.push(filter);
   }
   if (filters.length === 0) return {};
   return { filters: filters.sort((a, b) => Number(a.kind === 'fault') - Number(b.kind === 'fault')) };
+}
+
+/** Who may ask across origins stands apart: it changes the route before anything holds the request. */
+export function decodeRouteCors(route: Route, path: string, problems: Problems): Pick<RouteConfig, 'cors'> {
+  for (const [name, any] of Object.entries(route.typedPerFilterConfig)) {
+    if (any.typeUrl !== EXTENSION.corsPolicy) continue;
+    const where = `${at(path, 'typed_per_filter_config')}["${name}"]`;
+    const policy = readMessage(CorsPolicy, any.value, where, problems);
+    return policy === null ? {} : { cors: decodeCors(policy, where, problems) };
+  }
+  return {};
 }
 
 function decodeFilter(any: Any, path: string, problems: Problems): RequestFilterConfig | null {
@@ -46,7 +60,7 @@ function decodeFilter(any: Any, path: string, problems: Problems): RequestFilter
     const limit = readMessage(LocalRateLimit, any.value, path, problems);
     return limit === null ? null : decodeLocal(limit, path, problems);
   }
-  refuse(problems, path, shortType(any.typeUrl), 'HTTPFault, LocalRateLimit');
+  refuse(problems, path, shortType(any.typeUrl), 'CorsPolicy, HTTPFault, LocalRateLimit');
   return null;
 }
 

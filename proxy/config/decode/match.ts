@@ -77,7 +77,7 @@ function decodeValue(specifier: ValueSpecifier, path: string, problems: Problems
   return decodeString(specifier.value, at(path, 'string_match'), problems);
 }
 
-function decodeString(matcher: StringMatcher, path: string, problems: Problems): StringMatchConfig {
+export function decodeString(matcher: StringMatcher, path: string, problems: Problems): StringMatchConfig {
   const pattern = matcher.matchPattern;
   if (pattern === undefined) {
     problems.add(path, 'no match_pattern set', 'set exact, prefix, suffix, contains or safe_regex');

@@ -8,6 +8,7 @@ import {
   HttpConnectionManager_CodecType as CodecType,
   type HttpFilter,
 } from '#api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
+import { Cors } from '#api/generated/envoy/extensions/filters/http/cors/v3/cors.ts';
 import { Router } from '#api/generated/envoy/extensions/filters/http/router/v3/router.ts';
 import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
 import { TcpProxy } from '#api/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts';
@@ -127,11 +128,13 @@ function checkFilters(filters: readonly HttpFilter[], path: string, problems: Pr
     if (any?.typeUrl === EXTENSION.router) {
       readMessage(Router, any.value, `${where}.typed_config`, problems);
       if (i !== filters.length - 1) problems.add(where, 'the router must be the last filter');
+    } else if (any?.typeUrl === EXTENSION.cors) {
+      readMessage(Cors, any.value, `${where}.typed_config`, problems);
     } else if (any?.typeUrl === EXTENSION.fault || any?.typeUrl === EXTENSION.localRateLimit) {
       if (!isIdle(any))
         refuse(problems, `${where}.typed_config`, 'a setting for all routes', 'typed_per_filter_config of a route');
     } else if (!filter.isOptional)
-      refuse(problems, where, `filter ${shortType(any?.typeUrl)}`, 'HTTPFault, LocalRateLimit, Router');
+      refuse(problems, where, `filter ${shortType(any?.typeUrl)}`, 'Cors, HTTPFault, LocalRateLimit, Router');
   }
   if (filters.at(-1)?.configType?.value.typeUrl !== EXTENSION.router) problems.add(path, 'must end with the router');
 }

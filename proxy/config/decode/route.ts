@@ -7,7 +7,7 @@ import { Problems } from '#base/problems.ts';
 import { err, ok, type Result } from '#base/result.ts';
 import type { RouteConfig, RouteTableConfig, VirtualHostConfig } from '../snapshot.ts';
 import { decodeAction, type HostDefaults } from './action.ts';
-import { decodeFilters } from './filters.ts';
+import { decodeFilters, decodeRouteCors } from './filters.ts';
 import { decodeHeaderEdits } from './headers.ts';
 import { decodeMatch } from './match.ts';
 import { readMessage } from './message.ts';
@@ -99,6 +99,7 @@ function decodeOneRoute(
       problems,
     ),
     ...decodeFilters(route, path, problems),
+    ...decodeRouteCors(route, path, problems),
     action: decodeAction(route, host, maxBodyBytes, path, problems),
   };
 }

@@ -48,7 +48,7 @@ t.test('a full route is read', async (t) => {
               type: 'URLRewrite',
               urlRewrite: { hostname: 'x', path: { type: 'ReplaceFullPath', replaceFullPath: '/y' } },
             },
-            { type: 'CORS', cors: {} },
+            { type: 'ExtensionRef', extensionRef: { group: 'a.example', kind: 'Thing', name: 'x' } },
           ],
           backendRefs: [
             { name: 'reviews-v1', port: 80, weight: 90 },
@@ -87,7 +87,7 @@ t.test('a full route is read', async (t) => {
             modifier: { set: [{ name: 'a', value: '1' }], add: [{ name: 'b', value: '2' }], remove: ['c'] },
           },
           { type: 'URLRewrite', rewrite: { hostname: 'x', path: { type: 'ReplaceFullPath', value: '/y' } } },
-          { type: 'unsupported', name: 'CORS' },
+          { type: 'unsupported', name: 'ExtensionRef' },
         ],
         backendRefs: [
           { group: '', kind: 'Service', namespace: '', name: 'reviews-v1', port: 80, weight: 90, filters: [] },
