@@ -53,7 +53,8 @@ export function setScene(shop: string, stateFolder: string, durationMs: number |
     judgedMs: dueMs + IN_FORCE_MS,
     apply: () => {
       copyFileSync(path.join(shop, POLICY_FILE), path.join(folder, POLICY_FILE));
-      return `applied ${path.join(folder, POLICY_FILE)}: a TrafficPolicy that tries failed calls to reviews again`;
+      const applied = `applied ${path.join(folder, POLICY_FILE)}: a TrafficPolicy that tries failed calls to reviews again`;
+      return `${applied}; why that helps: npm run tulle -- explain GET http://reviews.shop:8080/reviews/1 -f ${folder} --from shop`;
     },
   };
 }
