@@ -8,12 +8,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Clients } from './soak/clients.ts';
+import { Collectors } from './soak/collect.ts';
 import { lookAt, places, start } from './soak/mesh.ts';
 import { route, workloads } from './soak/names.ts';
 import { breaches, trends, type Sample } from './soak/verdict.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
-const SAMPLE_MS = 5000;
+/** A sample is taken after a full collection in every process. */
+const SAMPLE_MS = 15_000;
 const CHANGE_MS = 30_000;
 /** Share of the rate of each kind of exchange. */
 const MIX = { http1: 50, http2: 20, call: 20, chat: 2, tunnel: 4, bytes: 4 } as const;
@@ -47,10 +49,13 @@ export async function soak({ seconds, rate, entry, out }: SoakOptions): Promise<
   write('route.json', route(0));
   const mesh = await start(entry, manifests, state);
   const clients = new Clients(places(mesh));
+  const collectors = new Collectors();
   try {
-    return await run({ seconds, rate, out, state, clients, write });
+    await collectors.open(path.join(state, 'logs'));
+    return await run({ seconds, rate, out, state, clients, collectors, write });
   } finally {
     clients.close();
+    collectors.close();
     await mesh.close();
     rmSync(state, { recursive: true, force: true });
   }
@@ -62,10 +67,11 @@ interface Run {
   readonly out: string | null;
   readonly state: string;
   readonly clients: Clients;
+  readonly collectors: Collectors;
   readonly write: (file: string, items: readonly object[]) => void;
 }
 
-async function run({ seconds, rate, out, state, clients, write }: Run): Promise<SoakResult> {
+async function run({ seconds, rate, out, state, clients, collectors, write }: Run): Promise<SoakResult> {
   const failures = new Map<string, number>();
   const samples: Sample[] = [];
   const underWay = new Set<Promise<void>>();
@@ -83,11 +89,12 @@ async function run({ seconds, rate, out, state, clients, write }: Run): Promise<
     setInterval(() => once(kind), 100_000 / (rate * MIX[kind])),
   );
   const startMs = Date.now();
-  timers.push(
-    setInterval(() => write('route.json', route(Math.round((Date.now() - startMs) / 1000))), CHANGE_MS),
-    setInterval(() => samples.push(...noted(lookAt(state, (Date.now() - startMs) / 1000), out)), SAMPLE_MS),
-  );
-  await pause(seconds * 1000);
+  timers.push(setInterval(() => write('route.json', route(Math.round((Date.now() - startMs) / 1000))), CHANGE_MS));
+  for (let at = SAMPLE_MS; at <= seconds * 1000; at += SAMPLE_MS) {
+    await pause(startMs + at - Date.now());
+    await collectors.collect();
+    samples.push(...noted(lookAt(state, at / 1000), out));
+  }
   for (const timer of timers) clearInterval(timer);
   await Promise.all(underWay);
   return { exchanges, failures, samples };

@@ -22,7 +22,8 @@ const PIECE = Buffer.alloc(16_384, 'tulle');
 
 export class Clients {
   readonly #places: Readonly<Record<ServiceName, Place>>;
-  readonly #agent = new http.Agent({ keepAlive: true });
+  /** Bounded, so that a stall of the machine leaves no crowd of idle connections behind. */
+  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 32, maxFreeSockets: 4 });
   readonly #calls: Client;
   #session: http2.ClientHttp2Session | null = null;
   #sessionRequests = 0;

@@ -8,6 +8,7 @@ import { ownPrograms } from '../../cli/programs.ts';
 import { startMesh, type Mesh } from '../../cli/run/mesh.ts';
 import { readMeshFile } from '../../cli/run/mesh-file.ts';
 import type { Place } from './clients.ts';
+import { INSPECTED } from './collect.ts';
 import { PORTS, REPLICAS, type ServiceName } from './names.ts';
 import type { Sample } from './verdict.ts';
 
@@ -16,7 +17,7 @@ const LEAF_TTL_MS = 90_000;
 
 /** A mesh of the bundles or the sources that `entry` belongs to, when all replicas are ready. */
 export async function start(entry: string, folder: string, stateFolder: string): Promise<Mesh> {
-  const PATH = `${path.dirname(process.execPath)}:/usr/bin:/bin`;
+  const variables = { PATH: `${path.dirname(process.execPath)}:/usr/bin:/bin`, NODE_OPTIONS: INSPECTED };
   const mesh = await startMesh({
     settings: {
       folder,
@@ -26,9 +27,9 @@ export async function start(entry: string, folder: string, stateFolder: string):
       clusterDomain: 'cluster.local',
       trustDomain: 'cluster.local',
       leafTtlMs: LEAF_TTL_MS,
-      baseVariables: { PATH },
+      baseVariables: variables,
     },
-    programs: ownPrograms(entry, stateFolder, { PATH }),
+    programs: ownPrograms(entry, stateFolder, variables),
     clock: systemClock,
     report: { news: () => undefined, problem: (line) => console.error(line) },
   });
