@@ -63,6 +63,7 @@ async function run(settings: Settings, log: Logger): Promise<number> {
       readFile,
       post: (message) => host.post(message),
       describeWorker: () => host.describe(),
+      recall: (id) => host.recall(id),
       onDrain: end.resolve,
     },
   );
@@ -95,6 +96,7 @@ function local({ worker: settings }: Settings, env: HostEnv, supervisor: Supervi
     open: () => worker.open(),
     post: (message) => worker.receive(message),
     describe: () => Promise.resolve(worker.describe()),
+    recall: (id) => Promise.resolve(worker.recall(id)),
     close: () => worker.close(),
   };
 }

@@ -2,7 +2,9 @@
 import { formatDuration } from '#base/duration.ts';
 import type { Setting } from '../../control-plane/compile/policies/provenance.ts';
 import type { ClusterConfig, EndpointConfig, RouteActionConfig } from '../../proxy/config/snapshot.ts';
+import { columns } from './columns.ts';
 import type { ExplainedBackend, Explanation } from './explain.ts';
+import type { EndpointState } from '../../proxy/worker/describe.ts';
 import type { FailureLine } from './failures.ts';
 
 /** Endpoints of a backend that are written out. */
@@ -15,6 +17,7 @@ export function explanationText(told: Explanation, shorten: (file: string) => st
     [
       `${method} http://${authority}${path}`,
       `  from ${workload ?? `a workload of namespace ${namespace}`} to ${told.destination}`,
+      ...told.notes.map((note) => `  note: ${note}`),
     ],
     section('Route', routeLines(told)),
     section('Policy of the route', settingLines(told.policy, shorten)),
@@ -37,7 +40,7 @@ function routeLines({ routes, action }: Explanation): readonly string[] {
   const first = chosen === undefined ? 'no route matches: answered 404, no-route' : `-> ${chosen.name}`;
   const others = routes.filter((route) => !route.chosen);
   const does = action === null ? [] : [`   ${actionText(action)}`];
-  return [first, ...does, ...table(others.map(({ name, why }) => [`   ${name}`, why]))];
+  return [first, ...does, ...columns(others.map(({ name, why }) => [`   ${name}`, why]))];
 }
 
 function actionText(action: RouteActionConfig): string {
@@ -55,7 +58,7 @@ function actionText(action: RouteActionConfig): string {
 function settingLines(settings: readonly Setting[], shorten: (file: string) => string): readonly string[] {
   const set = settings.filter(({ setBy }) => setBy !== '');
   const rest = settings.filter(({ setBy }) => setBy === '').map(fieldName);
-  const lines = table(
+  const lines = columns(
     set.map((setting) => {
       const { value, setBy, target, place } = setting;
       const where = place === null ? '' : ` (${shorten(place.file)}:${place.line})`;
@@ -87,18 +90,44 @@ function backendTitle({ cluster, percent, weight }: ExplainedBackend): string {
 }
 
 function backendLines(backend: ExplainedBackend, shorten: (file: string) => string): readonly string[] {
-  const { config, endpoints, policy } = backend;
+  const { config, endpoints, policy, states } = backend;
   if (config === null) return ['does not exist'];
+  if (states.length > 0) return [connectionText(config), ...settingLines(policy, shorten), ...stateLines(states)];
   const shown = endpoints.slice(0, MAX_ENDPOINTS).map(endpointCells);
   const more = endpoints.length > MAX_ENDPOINTS ? [`and ${endpoints.length - MAX_ENDPOINTS} more`] : [];
-  const none = endpoints.length === 0 ? ['no endpoints in these manifests'] : [];
-  return [connectionText(config), ...settingLines(policy, shorten), ...none, ...table(shown), ...more];
+  const none = endpoints.length === 0 ? [noEndpoints(config)] : [];
+  return [connectionText(config), ...settingLines(policy, shorten), ...none, ...columns(shown), ...more];
 }
 
 function connectionText({ balancer, connectTimeoutMs, limits, retryBudget }: ClusterConfig): string {
   const breaker = `at most ${limits.requests} requests, ${limits.pendingRequests} waiting, ${limits.connections} connections`;
   const budget = `retries up to ${retryBudget.percent} % of requests, and ${retryBudget.minPerSecond} a second always`;
   return `${balancer.kind}; connect within ${formatDuration(connectTimeoutMs)}; ${breaker}; ${budget}`;
+}
+
+/** What a sidecar sees of its endpoints now; those that take no requests first. */
+function stateLines(states: readonly EndpointState[]): readonly string[] {
+  const shown = states.toSorted((a, b) => Number(a.available) - Number(b.available)).slice(0, MAX_ENDPOINTS);
+  const more = states.length > MAX_ENDPOINTS ? [`and ${states.length - MAX_ENDPOINTS} more`] : [];
+  return [...columns(shown.map(stateCells)), ...more];
+}
+
+function stateCells(state: EndpointState): readonly string[] {
+  const { address, port, pod, weight, mtls, identity, latencyMs, inFlight, connections } = state;
+  const how = mtls ? `mTLS as ${identity}` : 'plaintext';
+  const load = `${inFlight} under way on ${connections} connections, ${latencyMs} ms`;
+  return [`${address}:${port}`, pod, conditionOf(state), `weight ${weight}`, load, how];
+}
+
+function conditionOf({ healthy, available, ejected }: EndpointState): string {
+  if (ejected !== '') return `out: ${ejected}`;
+  if (!healthy) return 'not ready';
+  return available ? 'ready' : 'out';
+}
+
+function noEndpoints({ discovery, dns }: ClusterConfig): string {
+  if (discovery !== 'dns' || dns === undefined) return 'no endpoints in these manifests';
+  return `resolved by DNS: ${dns.names.map(({ host, port }) => `${host}:${port}`).join(', ')}`;
 }
 
 function endpointCells(endpoint: EndpointConfig): readonly string[] {
@@ -128,24 +157,12 @@ function limitText(ms: number): string {
 }
 
 function failureLines(failures: readonly FailureLine[]): readonly string[] {
-  return table(
+  return columns(
     failures.map(({ when, retried, status, reason, grpcStatus }) => {
       const grpc = grpcStatus < 0 ? '' : `, grpc-status ${grpcStatus}`;
       const answer = reason === '' ? `${status} of the application` : `${status}, tulle-reason: ${reason}${grpc}`;
       const again = retried === 'yes' ? 'tried again, at last' : `not tried again (${retried.replace(/^no: /, '')}),`;
       return [when, `${again} ${answer}`];
     }),
-  );
-}
-
-/** Columns as wide as their widest cell. */
-function table(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
   );
 }

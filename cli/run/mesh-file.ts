@@ -22,6 +22,9 @@ export interface RunningReplica {
 }
 
 export interface RunningMesh {
+  /** Folders of manifests that the control plane reads, the runner's own among them. */
+  readonly folders: readonly string[];
+  readonly clusterDomain: string;
   readonly runnerPid: number;
   readonly controlPlane: { readonly pid: number | null; readonly xdsAddress: string; readonly adminAddress: string };
   readonly replicas: readonly RunningReplica[];
@@ -31,14 +34,17 @@ const NAME = 'mesh.json';
 
 export class MeshFile {
   readonly #path: string;
+  readonly #source: Pick<RunningMesh, 'folders' | 'clusterDomain'>;
 
-  constructor(stateFolder: string) {
+  constructor(stateFolder: string, source: Pick<RunningMesh, 'folders' | 'clusterDomain'>) {
+    this.#source = source;
     this.#path = path.join(stateFolder, NAME);
   }
 
   write(controlPlane: ControlPlaneProcess, replicas: readonly Replica[]): void {
     const { pid, xdsAddress, adminAddress } = controlPlane;
     const mesh: RunningMesh = {
+      ...this.#source,
       runnerPid: process.pid,
       controlPlane: { pid, xdsAddress, adminAddress },
       replicas: replicas.map(describe),

@@ -63,7 +63,8 @@ async function openMesh(options: MeshOptions, scope: Scope): Promise<Mesh> {
   letIn(network, settings.stateFolder, tokenFolder);
   const objects = new ObjectFolder(objectFolder);
   const listeners = new Set<() => void>();
-  const meshFile = new MeshFile(settings.stateFolder);
+  const folders = [settings.folder, objectFolder].map((folder) => path.resolve(folder));
+  const meshFile = new MeshFile(settings.stateFolder, { folders, clusterDomain: settings.clusterDomain });
   let fleet: Fleet | null = null;
   const controlPlane = await startControlPlane({
     ...options,

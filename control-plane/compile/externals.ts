@@ -71,7 +71,7 @@ function compilePort(
       if (problem !== null) lost.push(problem);
       return problem === null;
     });
-  const levels = policies.levelsOfExternal(service, name);
+  const levels = policies.levelsOfPort(service, name);
   const settle = settler(levels, losses);
   return {
     name,

@@ -18,6 +18,16 @@ export interface DownstreamPeer {
   readonly clientCert: string;
 }
 
+/** A try that was given up for another. */
+export interface EarlierTry {
+  readonly endpoint: UpstreamEndpoint;
+  /** Milliseconds since the exchange began. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** Status of its answer, or the kind of its failure. */
+  readonly outcome: string;
+}
+
 export class Exchange {
   readonly peer: DownstreamPeer;
   readonly request: RequestHead;
@@ -29,6 +39,10 @@ export class Exchange {
   endpoint: UpstreamEndpoint | null;
   /** Tries begun. */
   attempts: number;
+  /** Those before the present one; null: there were none. */
+  earlier: EarlierTry[] | null;
+  /** Milliseconds from start to the beginning of the present try. */
+  tryMs: number;
   /** The how many-th try this is of a hop before us, by `x-envoy-attempt-count`; 0: not said. */
   outerAttempts: number;
   /** What the hop before us leaves for the answer, in milliseconds from the start; 0: not said. */
@@ -44,6 +58,8 @@ export class Exchange {
   bytesSent: number;
   /** Milliseconds from start to the answer's head; -1 before. */
   headMs: number;
+  /** Milliseconds from start to the end of it all; -1 before. */
+  durationMs: number;
   requestId: string;
   traceId: string;
   spanId: string;
@@ -57,6 +73,8 @@ export class Exchange {
     this.cluster = null;
     this.endpoint = null;
     this.attempts = 0;
+    this.earlier = null;
+    this.tryMs = 0;
     this.outerAttempts = 0;
     this.outerTimeoutMs = 0;
     this.status = 0;
@@ -66,6 +84,7 @@ export class Exchange {
     this.bytesReceived = 0;
     this.bytesSent = 0;
     this.headMs = -1;
+    this.durationMs = -1;
     this.requestId = '';
     this.traceId = '';
     this.spanId = '';

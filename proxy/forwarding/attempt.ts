@@ -37,11 +37,12 @@ const FAILURE_MEMORY_MS = 1000;
 
 export class Attempt implements UpstreamSink {
   readonly endpoint: UpstreamEndpoint;
+  /** Clock milliseconds. */
+  readonly startMs: number;
   /** Clock milliseconds at which it must have been answered; NEVER: no limit of its own. */
   dueMs = NEVER;
   readonly #owner: AttemptOwner;
   readonly #clock: Clock;
-  readonly #startMs: number;
   #state: 'asked' | 'open' | 'over' = 'asked';
   #stream: UpstreamStream | null = null;
   #status = 0;
@@ -52,7 +53,7 @@ export class Attempt implements UpstreamSink {
     this.endpoint = endpoint;
     this.#owner = owner;
     this.#clock = clock;
-    this.#startMs = nowMs;
+    this.startMs = nowMs;
     endpoint.inFlight++;
   }
 
@@ -83,7 +84,7 @@ export class Attempt implements UpstreamSink {
   silent(kind: FailureKind | null): void {
     if (this.#state === 'over' || this.isAnswered) return;
     const now = this.#clock.now();
-    this.endpoint.latency.observe(now - this.#startMs, now);
+    this.endpoint.latency.observe(now - this.startMs, now);
     this.#failure = kind;
   }
 
@@ -107,7 +108,7 @@ export class Attempt implements UpstreamSink {
 
   onResponseHead(head: ResponseHead): void {
     const now = this.#clock.now();
-    this.endpoint.latency.observe(now - this.#startMs, now);
+    this.endpoint.latency.observe(now - this.startMs, now);
     // Only a sidecar that proved its identity may say why it answered itself; from anyone else the word is dropped.
     const kind = this.endpoint.config.mtls ? peerFailure(head.headers.get('tulle-reason')) : null;
     if (kind === null) head.headers.remove('tulle-reason');

@@ -33,6 +33,7 @@ import { sayIfRetried, tellNextHop } from './hops.ts';
 import { chooseMirrors, Mirrors } from './mirror.ts';
 import { outcomeOf, peerSaid } from './outcome.ts';
 import { decideRetry, isInVain, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
+import { earlierTry, nameRequest } from './recall.ts';
 import { openTunnel } from './tunnel.ts';
 
 type Phase = 'parked' | 'held' | 'endpoint' | 'backoff' | 'trying' | 'done';
@@ -265,6 +266,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     cluster.unwait(this);
     x.endpoint = endpoint;
     x.attempts++;
+    x.tryMs = now - x.startMs;
     const attempt = new Attempt(this, endpoint, this.#context.clock, now);
     this.#attempt = attempt;
     this.#phase = 'trying';
@@ -301,6 +303,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     }
     attempt.endpoint.meters.retry();
     (this.#tried ??= []).push(attempt.endpoint);
+    (x.earlier ??= []).push(earlierTry(attempt, outcome, x, now));
     attempt.cancel();
     this.#attempt = null;
     x.endpoint = null;
@@ -342,6 +345,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     this.#answering = true;
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     noteHead(this.exchange, head);
+    nameRequest(this.exchange, head.headers);
     this.exchange.bytesSent += body.length;
     if (!this.#body.hasEnded) this.#downstream.closeAfter();
     this.#downstream.writeHead(head, bodyKind);

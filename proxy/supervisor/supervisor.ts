@@ -10,6 +10,7 @@ import { Scope } from '#base/scope.ts';
 import type { FamilyView, MetricRegistry } from '../telemetry/metrics.ts';
 import type { DestinationState } from '../config/snapshot.ts';
 import type { WorkerState } from '../worker/describe.ts';
+import type { ExchangeFacts } from '../worker/recent.ts';
 import type { FromWorker, HostPort, ToWorker } from '../worker/messages.ts';
 import { adminPages, metricsPages, type AdminSources } from './admin/pages.ts';
 import { AdminServer } from './admin/server.ts';
@@ -47,6 +48,7 @@ export interface SupervisorEnv {
   /** To the worker. */
   readonly post: (message: ToWorker) => void;
   readonly describeWorker: () => Promise<WorkerState>;
+  readonly recall: (id: string) => Promise<readonly ExchangeFacts[]>;
   /** Somebody asked for the end; called once. */
   readonly onDrain: () => void;
 }
@@ -191,7 +193,7 @@ export class Supervisor {
   }
 
   #sources(): AdminSources {
-    const { metrics, clock, describeWorker, onDrain } = this.#env;
+    const { metrics, clock, describeWorker, recall, onDrain } = this.#env;
     return {
       notReady: () => this.notReady,
       snapshot: () => this.#feed.snapshot,
@@ -200,6 +202,7 @@ export class Supervisor {
       connected: () => this.#feed.connected.value,
       identity: () => this.#rotation.current,
       worker: describeWorker,
+      recall,
       drain: () => (this.#drain === null ? onDrain() : undefined),
       metrics,
       startedMs: clock.wall() - clock.now(),

@@ -14,11 +14,13 @@ import type { Counter } from '../telemetry/cells.ts';
 import type { IdSource } from '../telemetry/ids.ts';
 import { continueTrace } from '../telemetry/trace-context.ts';
 import type { Meters } from './meters.ts';
+import type { RecentExchanges } from './recent.ts';
 
 export interface ObserveEnv {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly meters: Meters;
+  readonly recent: RecentExchanges;
   /** Null: no access log. */
   readonly writeAccess: ((line: string) => void) | null;
   /** Counters of an exchange that found no cluster, or came in. */
@@ -45,6 +47,8 @@ const STREAM_MS = 10_000;
 export function recordExchange(exchange: Exchange, env: ObserveEnv, localAnswers: (reason: string) => Counter): void {
   const { failure, peer } = exchange;
   const durationMs = env.clock.now() - exchange.startMs;
+  exchange.durationMs = durationMs;
+  env.recent.add(exchange);
   const flag = flagsOf(exchange);
   const own = peer.direction === 'inbound' ? null : (exchange.endpoint?.meters ?? exchange.cluster?.meters ?? null);
   const meters = own ?? env.metersOf(exchange);

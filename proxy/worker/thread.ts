@@ -10,6 +10,7 @@ import { allocateSharedPage } from '../telemetry/cells.ts';
 import type { SharedSeries } from '../telemetry/joined.ts';
 import { DEFAULT_MAX_SERIES, MetricRegistry } from '../telemetry/metrics.ts';
 import type { WorkerState } from './describe.ts';
+import type { ExchangeFacts } from './recent.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './messages.ts';
 import type { SharedMemory } from './shared-rows.ts';
 import { Worker } from './worker.ts';
@@ -26,12 +27,14 @@ export type ToThread =
   | { readonly kind: 'worker'; readonly message: ToWorker }
   | { readonly kind: 'open' }
   | { readonly kind: 'describe'; readonly id: number }
+  | { readonly kind: 'recall'; readonly id: number; readonly request: string }
   | { readonly kind: 'close' };
 
 export type FromThread =
   | { readonly kind: 'worker'; readonly message: FromWorker }
   | { readonly kind: 'opened'; readonly problems: readonly string[] }
   | { readonly kind: 'described'; readonly id: number; readonly state: WorkerState }
+  | { readonly kind: 'recalled'; readonly id: number; readonly exchanges: readonly ExchangeFacts[] }
   | { readonly kind: 'series'; readonly series: SharedSeries };
 
 /** Serves until told to close. For a thread only. */
@@ -68,6 +71,9 @@ export function runThread(): void {
         break;
       case 'describe':
         post({ kind: 'described', id: message.id, state: worker.describe() });
+        break;
+      case 'recall':
+        post({ kind: 'recalled', id: message.id, exchanges: worker.recall(message.request) });
         break;
       case 'close':
         void worker.close().finally(() => port.close());

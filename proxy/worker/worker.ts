@@ -29,6 +29,7 @@ import { Inbound } from './inbound.ts';
 import type { FromWorker, IdentityMaterial, ToWorker, WorkerSettings } from './messages.ts';
 import { Meters, type Edge } from './meters.ts';
 import { prepareExchange, recordExchange, type ObserveEnv } from './observe.ts';
+import { RecentExchanges, type ExchangeFacts } from './recent.ts';
 import { Outbound } from './outbound.ts';
 import type { StackParts } from './parts.ts';
 import { TcpTelemetry } from './tcp/connection.ts';
@@ -61,6 +62,7 @@ export class Worker {
   readonly #wheel: TimerWheel;
   readonly #meters: Meters;
   readonly #tls: MeshTls;
+  readonly #recent: RecentExchanges;
   readonly #resolver: NameResolver;
   readonly #rows: SharedRows | null;
   readonly #givenUp: GivenUp;
@@ -82,6 +84,7 @@ export class Worker {
     this.#env = env;
     this.#wheel = new TimerWheel(env.clock);
     this.#meters = new Meters(env.registry);
+    this.#recent = new RecentExchanges(env.clock);
     this.#tls = new MeshTls(settings.trustDomain);
     this.#rows = env.memory === null ? null : new SharedRows(env.memory);
     this.#givenUp = new GivenUp(env.memory?.givenUp);
@@ -152,6 +155,11 @@ export class Worker {
       inbound: this.#http.inbound.size,
       outbound: this.#http.outbound.size,
     });
+  }
+
+  /** What happened to the requests of this request or trace id; empty: to all that are notable. */
+  recall(id: string): readonly ExchangeFacts[] {
+    return this.#recent.find(id);
   }
 
   /** Closes everything at once. */
@@ -316,6 +324,7 @@ export class Worker {
       ids: new PooledIds(),
       meters: this.#meters,
       writeAccess: stream === null ? null : (line) => stream.write(line),
+      recent: this.#recent,
       metersOf: (exchange) => this.#metersOf(exchange),
     };
   }

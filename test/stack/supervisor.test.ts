@@ -63,6 +63,7 @@ class Harness {
           for (const wake of this.#waiting) wake();
           this.#waiting.clear();
         },
+        recall: async () => [],
         describeWorker: async () => ({
           identity: '',
           listeners: [],

@@ -65,6 +65,7 @@ export async function startFolderSidecar(
       readFile: (path) => (path === 'token' ? Promise.resolve(token) : readFile(path, 'utf8')),
       post: (message) => worker.receive(message),
       describeWorker: () => Promise.resolve(worker.describe()),
+      recall: (id) => Promise.resolve(worker.recall(id)),
       onDrain: () => undefined,
     },
   );

@@ -3,6 +3,7 @@
  * Knows no particular field, so that a new one appears by itself.
  */
 import type { Place } from '#base/problems.ts';
+import type { ExternalService } from '../../kinds/external-service.ts';
 import type { GrpcRoute } from '../../kinds/grpc-route.ts';
 import type { HttpRoute } from '../../kinds/http-route.ts';
 import { objectKey } from '../../kinds/meta.ts';
@@ -41,12 +42,12 @@ export function ruleNamed(world: World, name: string, grpc: boolean): RuleSource
 }
 
 /**
- * What holds for requests of a rule to a Service port.
+ * What holds for requests of a rule to a port of a Service or ExternalService.
  * @param rule null: the default route
  */
 export function routeSettings(
   world: World,
-  service: Service,
+  service: Service | ExternalService,
   portName: string,
   rule: RuleSource | null,
 ): readonly Setting[] {
@@ -61,8 +62,12 @@ export function routeSettings(
   return settings(wins, rule);
 }
 
-/** What holds for connections to a Service port. */
-export function backendSettings(world: World, service: Service, portName: string): readonly Setting[] {
+/** What holds for connections to such a port. */
+export function backendSettings(
+  world: World,
+  service: Service | ExternalService,
+  portName: string,
+): readonly Setting[] {
   const wins: Wins = new Map();
   backendPolicy(settler(policyTable(world).levelsOfPort(service, portName), new Losses(), '', wins));
   return settings(wins, null);

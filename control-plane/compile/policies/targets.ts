@@ -14,10 +14,8 @@ import { BACKEND_FIELDS, POLICY_FIELDS, isBackend, notInForce } from './in-force
 import type { Level, Loss, Losses } from './settle.ts';
 
 export interface PolicyTable {
-  /** Of a Service port: the port's own policies, then the Service's. */
-  levelsOfPort(service: Service, portName: string): readonly Level[];
-  /** Of a port of an ExternalService, likewise. */
-  levelsOfExternal(service: ExternalService, portName: string): readonly Level[];
+  /** Of a port of a Service or ExternalService: the port's own policies, then those of all of it. */
+  levelsOfPort(service: Service | ExternalService, portName: string): readonly Level[];
   /** Of a rule: its own policies, then the route's. */
   levelsOfRule(route: HttpRoute | GrpcRoute, ruleName: string): readonly Level[];
   /** One for each policy, once everything is settled. */
@@ -39,8 +37,7 @@ export function policyTable(world: World): PolicyTable {
       .map((part) => targetName(kind, namespace, name, part))
       .map((target) => ({ target, policies: [...new Set(byTarget.get(target)?.map(({ policy }) => policy))] }));
   return {
-    levelsOfPort: ({ meta }, portName) => levels('Service', meta.namespace, meta.name, portName),
-    levelsOfExternal: ({ meta }, portName) => levels('ExternalService', meta.namespace, meta.name, portName),
+    levelsOfPort: ({ kind, meta }, portName) => levels(kind, meta.namespace, meta.name, portName),
     levelsOfRule: ({ kind, meta }, ruleName) => levels(kind, meta.namespace, meta.name, ruleName),
     statuses: (losses) => [...world.trafficPolicies.values()].map((policy) => policyStatus(policy, world, losses)),
   };

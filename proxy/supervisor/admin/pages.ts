@@ -7,6 +7,7 @@ import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from '../../telemetry/prome
 import type { FamilyView } from '../../telemetry/metrics.ts';
 import type { WorkerState } from '../../worker/describe.ts';
 import type { IdentityMaterial } from '../../worker/messages.ts';
+import type { ExchangeFacts } from '../../worker/recent.ts';
 import { summarize } from '../identity/certificate.ts';
 import { renderProcessMetrics } from './process-metrics.ts';
 import { jsonAnswer, textAnswer, type Answer, type Page, type Pages } from './server.ts';
@@ -22,6 +23,7 @@ export interface AdminSources {
   readonly identity: () => IdentityMaterial | null;
   /** Of all workers that are not too busy to say. */
   readonly worker: () => Promise<WorkerState>;
+  readonly recall: (id: string) => Promise<readonly ExchangeFacts[]>;
   readonly drain: () => void;
   readonly metrics: { families(): Iterable<FamilyView> };
   /** Wall time of the start of the process, in milliseconds. */
@@ -40,6 +42,13 @@ export function adminPages(sources: AdminSources): Pages {
     ],
     ['/listeners', get('listeners in force', async () => jsonAnswer((await sources.worker()).listeners))],
     ['/destinations', get('destinations followed, and their state', () => jsonAnswer(sources.destinations()))],
+    [
+      '/requests',
+      get(
+        'what happened to requests: ?id= a request or trace id; without, the last that went wrong or were tried again',
+        async (query) => jsonAnswer(await sources.recall(query.get('id') ?? '')),
+      ),
+    ],
     ['/certs', get('own certificate and trusted roots', () => certificates(sources))],
     ['/drain', { method: 'POST', help: 'stop taking new work, finish what runs, end', answer: () => drain(sources) }],
   ]);

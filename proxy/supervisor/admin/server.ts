@@ -14,7 +14,7 @@ export interface Answer {
 export interface Page {
   readonly method: 'GET' | 'POST';
   readonly help: string;
-  readonly answer: () => Answer | Promise<Answer>;
+  readonly answer: (query: URLSearchParams) => Answer | Promise<Answer>;
 }
 
 export type Pages = ReadonlyMap<string, Page>;
@@ -77,7 +77,7 @@ export class AdminServer {
   }
 
   async #answer(request: IncomingMessage): Promise<Answer & { readonly headers?: Readonly<Record<string, string>> }> {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const [path = '/', ...query] = (request.url ?? '/').split('?');
     const page = this.#pages.get(path);
     if (page === undefined) return textAnswer(404, `there is no ${JSON.stringify(path)}; there is:\n${this.#index()}`);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
@@ -89,7 +89,7 @@ export class AdminServer {
     }
     // Only browsers send it, and no web page has any business here.
     if (page.method === 'POST' && request.headers.origin !== undefined) return textAnswer(403, 'not from a web page');
-    return page.answer();
+    return page.answer(new URLSearchParams(query.join('?')));
   }
 
   #index(): string {

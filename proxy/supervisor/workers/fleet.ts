@@ -14,6 +14,7 @@ import type { Counter, Gauge } from '../../telemetry/cells.ts';
 import type { JoinedMetrics } from '../../telemetry/joined.ts';
 import type { MetricRegistry } from '../../telemetry/metrics.ts';
 import { mergeStates, type WorkerState } from '../../worker/describe.ts';
+import type { ExchangeFacts } from '../../worker/recent.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from '../../worker/messages.ts';
 import type { WorkerHost } from './host.ts';
 import { Member } from './member.ts';
@@ -101,6 +102,12 @@ export class Fleet implements WorkerHost {
   async describe(): Promise<WorkerState> {
     const states = await Promise.all(this.#running.map((member) => member.describe()));
     return mergeStates(states.filter((state) => state !== null));
+  }
+
+  /** Of all that answer in time, oldest first. */
+  async recall(id: string): Promise<readonly ExchangeFacts[]> {
+    const found = await Promise.all(this.#running.map((member) => member.recall(id)));
+    return found.flatMap((exchanges) => exchanges ?? []).toSorted((a, b) => a.startWallMs - b.startWallMs);
   }
 
   async close(): Promise<void> {

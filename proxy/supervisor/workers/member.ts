@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock.ts';
 import type { SharedSeries } from '../../telemetry/joined.ts';
 import type { WorkerState } from '../../worker/describe.ts';
 import type { FromWorker, ToWorker } from '../../worker/messages.ts';
+import type { ExchangeFacts } from '../../worker/recent.ts';
 import type { FromThread, ThreadData, ToThread } from '../../worker/thread.ts';
 
 export interface MemberEvents {
@@ -24,7 +25,7 @@ export class Member {
   readonly #clock: Clock;
   readonly #opened = Promise.withResolvers<readonly string[]>();
   readonly #ended = Promise.withResolvers<void>();
-  readonly #asked = new Map<number, (state: WorkerState | null) => void>();
+  readonly #asked = new Map<number, (answer: FromThread | null) => void>();
   #lastId = 0;
   #closing = false;
 
@@ -56,18 +57,15 @@ export class Member {
   }
 
   /** Null: it is too busy to say. */
-  describe(): Promise<WorkerState | null> {
-    const id = ++this.#lastId;
-    return new Promise((resolve) => {
-      const answer = (state: WorkerState | null): void => {
-        timer.cancel();
-        this.#asked.delete(id);
-        resolve(state);
-      };
-      const timer = this.#clock.after(ANSWER_MS, () => answer(null));
-      this.#asked.set(id, answer);
-      this.#send({ kind: 'describe', id });
-    });
+  async describe(): Promise<WorkerState | null> {
+    const answer = await this.#ask((id) => ({ kind: 'describe', id }));
+    return answer?.kind === 'described' ? answer.state : null;
+  }
+
+  /** Null: it is too busy to say. */
+  async recall(request: string): Promise<readonly ExchangeFacts[] | null> {
+    const answer = await this.#ask((id) => ({ kind: 'recall', id, request }));
+    return answer?.kind === 'recalled' ? answer.exchanges : null;
   }
 
   /** Resolves when it is gone; one that does not end by itself is ended. */
@@ -82,6 +80,20 @@ export class Member {
   /** Ends it at once, as if it had broken. */
   kill(): void {
     void this.#thread.terminate();
+  }
+
+  #ask(question: (id: number) => ToThread): Promise<FromThread | null> {
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      const answer = (message: FromThread | null): void => {
+        timer.cancel();
+        this.#asked.delete(id);
+        resolve(message);
+      };
+      const timer = this.#clock.after(ANSWER_MS, () => answer(null));
+      this.#asked.set(id, answer);
+      this.#send(question(id));
+    });
   }
 
   #send(message: ToThread): void {
@@ -100,7 +112,8 @@ export class Member {
         this.#opened.resolve(message.problems);
         break;
       case 'described':
-        this.#asked.get(message.id)?.(message.state);
+      case 'recalled':
+        this.#asked.get(message.id)?.(message);
         break;
     }
   }

@@ -72,5 +72,8 @@ t.test('what the sidecars of a running mesh have found out is added up', async (
     sidecarPid: 1,
   }));
   const controlPlane = { pid: 1, xdsAddress: '', adminAddress: '' };
-  t.same(await detectionsOf({ runnerPid: 1, controlPlane, replicas }), new Map([[9000, new Set(['http1'])]]));
+  t.same(
+    await detectionsOf({ runnerPid: 1, folders: [], clusterDomain: 'cluster.local', controlPlane, replicas }),
+    new Map([[9000, new Set(['http1'])]]),
+  );
 });

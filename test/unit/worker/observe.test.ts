@@ -9,6 +9,7 @@ import { PooledIds } from '../../../proxy/telemetry/ids.ts';
 import { MetricRegistry } from '../../../proxy/telemetry/metrics.ts';
 import { Meters } from '../../../proxy/worker/meters.ts';
 import { recordExchange } from '../../../proxy/worker/observe.ts';
+import { RecentExchanges } from '../../../proxy/worker/recent.ts';
 
 /** What the histogram is told of an answer whose head came after `headMs` and whose end came after `endMs`. */
 function latencyOf(headMs: number, endMs: number): number {
@@ -25,7 +26,14 @@ function latencyOf(headMs: number, endMs: number): number {
   exchange.headMs = headMs;
   exchange.status = 200;
   clock.advance(endMs);
-  const env = { clock, ids: new PooledIds(), meters, writeAccess: null, metersOf: () => edge };
+  const env = {
+    clock,
+    ids: new PooledIds(),
+    meters,
+    writeAccess: null,
+    metersOf: () => edge,
+    recent: new RecentExchanges(clock),
+  };
   recordExchange(exchange, env, (reason) => meters.localAnswers.with('inbound', reason));
   return told[0] ?? Number.NaN;
 }
