@@ -37,6 +37,8 @@ export interface Settings {
   readonly metricsAddress: HostPort;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
+  /** Empty: the control plane may know. */
+  readonly zone: string;
   /** Life to ask for in certificates. */
   readonly leafTtlMs: number;
   /** How many destinations are followed at most. */
@@ -56,6 +58,7 @@ const OPTIONS: readonly Option[] = [
   option('namespace', 'NAME', undefined, kubernetesName, 'namespace of this pod'),
   option('service-account', 'NAME', 'default', kubernetesName, 'service account of this pod'),
   option('owner', 'NAME', '', anyText, 'Deployment or other owner, for metrics; default: the pod name'),
+  option('zone', 'NAME', '', anyText, 'zone that this pod runs in; default: as the control plane knows'),
   option('trust-domain', 'NAME', 'cluster.local', kubernetesName, 'SPIFFE trust domain'),
   option('capture', 'MODE', 'redirect', oneOf('redirect', 'explicit'), 'how connections come here'),
   option('outbound', 'ADDRESS:PORT', '127.0.0.1:15001', optionalListen, 'captured outbound connections, or none'),
@@ -261,6 +264,7 @@ function assemble(values: ReadonlyMap<string, unknown>, given: Given, problems: 
     metricsAddress: get('metrics-address'),
     logLevel: get('log-level'),
     logFormat: get('log-format'),
+    zone: get('zone'),
     leafTtlMs: get('leaf-ttl'),
     maxDestinations: get('max-destinations'),
     concurrency: get('concurrency'),

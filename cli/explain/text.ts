@@ -133,7 +133,7 @@ function noEndpoints({ discovery, dns }: ClusterConfig): string {
 function endpointCells(endpoint: EndpointConfig): readonly string[] {
   const { address, port, healthy, weight, zone, mtls, identity, workload } = endpoint;
   const who = workload === null ? '' : `${workload.namespace}/${workload.pod}`;
-  const place = zone === '' ? '' : `zone ${zone}`;
+  const place = zone === '' ? '' : `zone ${zone}${(endpoint.priority ?? 0) > 0 ? ', not preferred' : ''}`;
   const how = mtls ? `mTLS as ${identity}` : 'plaintext';
   return [`${address}:${port}`, who, healthy ? 'ready' : 'not ready', `weight ${weight}`, place, how];
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { Problems } from '#base/problems.ts';
 import type { Deployment } from '../../control-plane/kinds/deployment.ts';
 import type { Namespace } from '../../control-plane/kinds/namespace.ts';
-import type { Container } from '../../control-plane/kinds/pod-spec.ts';
+import { ZONE_LABEL, type Container } from '../../control-plane/kinds/pod-spec.ts';
 
 export interface ReplicaPlan {
   readonly name: string;
@@ -58,12 +58,18 @@ export function planReplica(
     deployment: meta.name,
     revision,
     serviceAccount: spec.template.spec.serviceAccountName,
-    labels: { ...spec.template.labels, [HASH_LABEL]: revision },
+    labels: { ...zoneLabel(deployment), ...spec.template.labels, [HASH_LABEL]: revision },
     annotations: spec.template.annotations,
     container,
     gracePeriodSeconds: spec.template.spec.terminationGracePeriodSeconds,
     meshed: isMeshed(deployment, namespace),
   };
+}
+
+/** Kubernetes would copy it from the node that the selector finds. */
+function zoneLabel({ spec }: Deployment): Readonly<Record<string, string>> {
+  const zone = spec.template.spec.nodeSelector[ZONE_LABEL];
+  return zone === undefined ? {} : { [ZONE_LABEL]: zone };
 }
 
 /** Under `tulle run` everything is in the mesh unless its template, or else its namespace, opts out. */

@@ -30,6 +30,7 @@ interface Candidate {
   readonly ready: boolean;
   readonly terminating: boolean;
   readonly zone: string;
+  readonly forZones: readonly string[];
   readonly pod: Pod | undefined;
 }
 
@@ -64,7 +65,7 @@ function fromPods(service: Service, port: ServicePortSpec, sources: EndpointSour
     const address = pod.status.podIps[0];
     if (number === null || address === undefined || !isLive(pod)) return [];
     const { terminating, status } = pod;
-    return [{ address, port: number, ready: status.ready, terminating, zone: zoneOf(pod), pod }];
+    return [{ address, port: number, ready: status.ready, terminating, zone: zoneOf(pod), forZones: [], pod }];
   });
 }
 
@@ -80,14 +81,16 @@ function fromSlices(
     .flatMap((slice) => {
       const number = slice.ports.find((p) => p.name === port.name)?.port;
       if (number === undefined) return [];
-      return slice.endpoints.flatMap(({ addresses, pod: podName, ready, serving, terminating, zone }): Candidate[] => {
+      return slice.endpoints.flatMap((endpoint): Candidate[] => {
+        const { addresses, pod: podName, ready, serving, terminating, zone, forZones } = endpoint;
         // Of several addresses only the first counts (EndpointSlice API).
         const address = addresses[0];
         if (address === undefined) return [];
         const named = podName === '' ? undefined : sources.podsByKey.get(`${slice.meta.namespace}/${podName}`);
         const pod = named ?? sources.pods.at(address);
         const where = zone === '' && pod !== undefined ? zoneOf(pod) : zone;
-        return [{ address, port: number, ready: terminating ? serving : ready, terminating, zone: where, pod }];
+        const usable = terminating ? serving : ready;
+        return [{ address, port: number, ready: usable, terminating, zone: where, forZones, pod }];
       });
     });
 }
@@ -107,7 +110,7 @@ function inUse(candidates: readonly Candidate[]): readonly Candidate[] {
 }
 
 function toEndpoint(candidate: Candidate, sources: EndpointSources): Endpoint {
-  const { address, port, ready, zone, pod } = candidate;
+  const { address, port, ready, zone, forZones, pod } = candidate;
   const key = pod === undefined ? null : objectKey(pod.meta);
   const workload = key === null ? undefined : sources.workloads.get(key);
   return {
@@ -115,6 +118,7 @@ function toEndpoint(candidate: Candidate, sources: EndpointSources): Endpoint {
     port,
     ready,
     zone,
+    ...(forZones.length > 0 && { forZones }),
     workload: workload === undefined ? null : key,
     owner: workload?.owner ?? '',
     identity: workload?.meshed === true ? workload.identity : null,

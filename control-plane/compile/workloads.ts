@@ -4,6 +4,7 @@
  */
 import { UNKNOWN_DESTINATIONS } from '../kinds/mesh-policy.ts';
 import { objectKey } from '../kinds/meta.ts';
+import { ZONE_LABEL } from '../kinds/pod-spec.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { Service } from '../kinds/service.ts';
@@ -17,9 +18,6 @@ import { protocolOf } from './protocols.ts';
 
 const INJECT = 'tulle.dev/inject';
 const MTLS_MODE = 'tulle.dev/mtls-mode';
-/** Copied to pods from their node since Kubernetes 1.33 (KEP-4742). */
-const ZONE_LABEL = 'topology.kubernetes.io/zone';
-
 /** Services by what they select, so that those of a pod are found without asking every one. */
 export interface SelectorIndex {
   selecting(pod: Pod): readonly Service[];
@@ -61,8 +59,9 @@ export function compileWorkload(
   };
 }
 
-export function zoneOf(pod: Pod): string {
-  return pod.meta.labels[ZONE_LABEL] ?? '';
+/** A pod that may only run in one zone is there, whatever nobody wrote on it. */
+export function zoneOf({ meta, spec }: Pod): string {
+  return meta.labels[ZONE_LABEL] ?? spec.nodeSelector[ZONE_LABEL] ?? '';
 }
 
 function isMeshed(pod: Pod, namespace: Namespace | undefined): boolean {

@@ -11,6 +11,8 @@ export interface Client {
   /** The proof of identity names no pod, only this service account: the workload counts if it runs as that. */
   readonly serviceAccount?: string;
   readonly dialect: Dialect;
+  /** Zone that it says it runs in (`node.locality.zone`); absent: that of its pod counts. */
+  readonly zone?: string;
 }
 
 /**

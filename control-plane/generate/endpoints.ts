@@ -1,6 +1,6 @@
 /**
- * Endpoints to ClusterLoadAssignment: one locality a zone, health, who answers and whether by mutual TLS.
- * Knows no cluster but its name.
+ * Endpoints to ClusterLoadAssignment: one locality a zone, those that a client prefers before the others, health, who answers and whether
+ * by mutual TLS. Knows no cluster but its name.
  */
 import { HealthStatus, type Metadata } from '#api/generated/envoy/config/core/v3/core.ts';
 import { ClusterLoadAssignment, type LbEndpoint } from '#api/generated/envoy/config/endpoint/v3/endpoint.ts';
@@ -10,21 +10,42 @@ import type { Endpoint } from '../model/mesh.ts';
 import type { Dialect } from './client.ts';
 import { pack, socketAddress } from './messages.ts';
 
+/** @param zone that the client is in and prefers; empty: all endpoints are alike to it */
 export function loadAssignment(
   clusterName: string,
   endpoints: readonly Endpoint[],
   dialect: Dialect,
+  zone = '',
 ): ClusterLoadAssignment {
-  const zones = Map.groupBy(endpoints, (endpoint) => endpoint.zone);
+  const near = nearTo(zone, endpoints);
+  const localities = [...new Set(near)].sort(nearFirst).flatMap((isNear, priority) => {
+    const members = endpoints.filter((_, i) => near[i] === isNear);
+    return [...Map.groupBy(members, (endpoint) => endpoint.zone)]
+      .sort(byZone)
+      .map(([zone, inZone]) => ({ priority, zone, members: inZone }));
+  });
   return ClusterLoadAssignment.fromPartial({
     clusterName,
-    endpoints: [...zones].sort(byZone).map(([zone, members]) => ({
+    endpoints: localities.map(({ priority, zone, members }) => ({
       locality: { zone },
+      priority,
       lbEndpoints: members.map((endpoint) => lbEndpoint(endpoint, dialect)),
       // gRPC leaves out localities without weight (gRFC A27); elsewhere it says the same as no weight.
       loadBalancingWeight: Math.max(1, members.filter((endpoint) => endpoint.ready).length),
     })),
   });
+}
+
+/** As kube-proxy (KEP-2433): hints count when every endpoint has some and the zone is among them; else where an endpoint is. */
+function nearTo(zone: string, endpoints: readonly Endpoint[]): readonly boolean[] {
+  if (zone === '') return endpoints.map(() => false);
+  const hinted = endpoints.map(({ forZones = [] }) => forZones.includes(zone));
+  const isHinted = endpoints.every(({ forZones }) => forZones !== undefined) && hinted.includes(true);
+  return isHinted ? hinted : endpoints.map((endpoint) => endpoint.zone === zone);
+}
+
+function nearFirst(a: boolean, b: boolean): number {
+  return Number(b) - Number(a);
 }
 
 function byZone(a: readonly [string, unknown], b: readonly [string, unknown]): number {

@@ -148,12 +148,19 @@ function planService(
       return { parts: [port, service, endpoints], variant: dialect, encode };
     }
     case TYPE.endpoints: {
-      const encode = (): Uint8Array => ClusterLoadAssignment.encode(loadAssignment(name, endpoints, dialect)).finish();
-      return { parts: [endpoints], variant: `${name} ${dialect}`, encode };
+      const zone = port.policy.prefersZone ? zoneOf(mesh, client) : '';
+      const encode = (): Uint8Array =>
+        ClusterLoadAssignment.encode(loadAssignment(name, endpoints, dialect, zone)).finish();
+      return { parts: [endpoints], variant: `${name} ${dialect} ${zone}`, encode };
     }
     case TYPE.secret:
       return null;
   }
+}
+
+/** Empty: not known. */
+function zoneOf(mesh: Mesh, { zone, workload }: Client): string {
+  return zone ?? (workload === null ? '' : (mesh.workloads.get(workload)?.zone ?? ''));
 }
 
 /** Envoy keeps one address a listener: the others of a Service get listeners named by their address. */

@@ -12,6 +12,8 @@ export interface SliceEndpoint {
   readonly serving: boolean;
   readonly terminating: boolean;
   readonly zone: string;
+  /** Zones that topology aware routing wants to use it (KEP-2433); empty: nothing is said. */
+  readonly forZones: readonly string[];
   readonly nodeName: string;
   /** Name of the pod behind it, in the slice's namespace; empty when it is no pod. */
   readonly pod: string;
@@ -32,10 +34,14 @@ const CONDITIONS = part({
   terminating: optional(boolean(), null),
 });
 
+/** Of the API: at most eight zones. */
+const HINTS = part({ forZones: optional(list(part({ name: required(string()) }), { maxItems: 8 }), []) });
+
 const ENDPOINT = part({
   addresses: required(list(string({ minLength: 1, maxLength: 253 }), { minItems: 1, maxItems: 100 })),
   conditions: optional(CONDITIONS, { ready: null, serving: null, terminating: null }),
   zone: optional(string(), ''),
+  hints: optional(HINTS, { forZones: [] }),
   nodeName: optional(string(), ''),
   targetRef: optional(part({ kind: optional(string(), ''), name: optional(string(), '') }), { kind: '', name: '' }),
 });
@@ -67,7 +73,8 @@ function anyPortName() {
 const SERVICE_LABEL = 'kubernetes.io/service-name';
 
 /** Absent conditions count as the API says: ready unless told otherwise, serving as ready, not terminating. */
-function endpointOf({ addresses, conditions, zone, nodeName, targetRef }: ValueOf<typeof ENDPOINT>): SliceEndpoint {
+function endpointOf(given: ValueOf<typeof ENDPOINT>): SliceEndpoint {
+  const { addresses, conditions, zone, hints, nodeName, targetRef } = given;
   const ready = conditions.ready ?? true;
   return {
     addresses,
@@ -75,6 +82,7 @@ function endpointOf({ addresses, conditions, zone, nodeName, targetRef }: ValueO
     serving: conditions.serving ?? ready,
     terminating: conditions.terminating ?? false,
     zone,
+    forZones: hints.forZones.map(({ name }) => name),
     nodeName,
     pod: targetRef.kind === 'Pod' ? targetRef.name : '',
   };

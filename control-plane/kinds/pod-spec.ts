@@ -47,8 +47,13 @@ export interface Container {
 export interface PodSpec {
   readonly serviceAccountName: string;
   readonly terminationGracePeriodSeconds: number;
+  /** Labels of the node that it runs on. */
+  readonly nodeSelector: Readonly<Record<string, string>>;
   readonly containers: readonly Container[];
 }
+
+/** Of a node; copied to its pods since Kubernetes 1.33 (KEP-4742). */
+export const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
 /** Kubernetes bounds objects by size only; these bound what we loop over. */
 const MAX_CONTAINERS = 100;
@@ -112,6 +117,7 @@ const CONTAINER = part({
 export const POD_SPEC_MEMBERS = {
   serviceAccountName: optional(emptyOr(dnsSubdomain), ''),
   terminationGracePeriodSeconds: optional(integer(0, MAX_INT32), 30),
+  nodeSelector: optional(labels, {}),
   containers: required(
     list(CONTAINER, { minItems: 1, maxItems: MAX_CONTAINERS, unique: { keys: ['name'], of: (c) => c.name } }),
   ),
@@ -139,6 +145,7 @@ export function podSpecOf(spec: RawPodSpec): PodSpec {
   return {
     serviceAccountName: spec.serviceAccountName || 'default',
     terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds,
+    nodeSelector: spec.nodeSelector,
     containers: spec.containers.map((container) => ({
       ...container,
       env: container.env.map(({ name, value, valueFrom }) => ({

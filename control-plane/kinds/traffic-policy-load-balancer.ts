@@ -9,6 +9,9 @@ import { exactlyOne, yes } from './traffic-policy-parts.ts';
 export const LOAD_BALANCERS = ['PeakEwma', 'LeastRequest', 'RoundRobin', 'Random', 'RingHash', 'Maglev'] as const;
 export type LoadBalancerName = (typeof LOAD_BALANCERS)[number];
 
+const PREFERENCES = ['None', 'Zone'] as const;
+export type LocalityPreference = (typeof PREFERENCES)[number];
+
 export type HashOnSpec =
   | { readonly kind: 'sourceAddress' }
   | { readonly kind: 'header' | 'cookie' | 'queryParam'; readonly name: string };
@@ -18,6 +21,7 @@ export interface LoadBalancerSpec {
   /** The first that a request has counts. Header names in lower case. */
   readonly hashOn: readonly HashOnSpec[] | null;
   readonly slowStartMs: number | null;
+  readonly prefer: LocalityPreference | null;
 }
 
 const HASH_ON = list(
@@ -30,9 +34,8 @@ const HASH_ON = list(
   { minItems: 1, maxItems: 8 },
 );
 
-// Not yet in force.
 const LOCALITY = object({
-  prefer: required(choice(['None', 'Zone']), 'Zone: endpoints in the zone of the client first.'),
+  prefer: required(choice(PREFERENCES), 'Zone: endpoints in the zone of the client first.'),
 });
 
 export const LOAD_BALANCER = object({
@@ -42,8 +45,9 @@ export const LOAD_BALANCER = object({
   locality: optional(LOCALITY, null, 'Preference by place.'),
 });
 
-export function loadBalancerOf({ policy, hashOn, slowStart }: ValueOf<typeof LOAD_BALANCER>): LoadBalancerSpec {
-  return { policy, hashOn: hashOn?.map(hashKeyOf) ?? null, slowStartMs: slowStart };
+export function loadBalancerOf(given: ValueOf<typeof LOAD_BALANCER>): LoadBalancerSpec {
+  const { policy, hashOn, slowStart, locality } = given;
+  return { policy, hashOn: hashOn?.map(hashKeyOf) ?? null, slowStartMs: slowStart, prefer: locality?.prefer ?? null };
 }
 
 function hashKeyOf({

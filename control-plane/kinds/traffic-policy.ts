@@ -123,11 +123,10 @@ const TRAFFIC_POLICY = object({
 
 /** The topmost path of each thing that was given and is not in force, in the order of the schema. */
 function notInForce(spec: RawSpec): readonly string[] {
-  const { retries, loadBalancer } = spec;
+  const { retries } = spec;
   const given: readonly (readonly [path: string, isGiven: boolean])[] = [
     ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
     ['spec.circuitBreaker.fallback', (spec.circuitBreaker?.fallback ?? null) !== null],
-    ['spec.loadBalancer.locality', (loadBalancer?.locality ?? null) !== null],
     ...(Object.keys(LATER_MEMBERS) as (keyof typeof LATER_MEMBERS)[]).map(
       (key) => [`spec.${key}`, spec[key] !== null] as const,
     ),

@@ -65,6 +65,8 @@ export interface Endpoint {
   readonly port: number;
   readonly ready: boolean;
   readonly zone: string;
+  /** Zones whose clients are to use it, whatever its own is (EndpointSlice `hints.forZones`); absent: nothing is said. */
+  readonly forZones?: readonly string[];
   /** Key in `Mesh.workloads`; null when no pod is known at this address. */
   readonly workload: string | null;
   /** `Workload.owner`; empty when no pod is known at this address. */

@@ -99,6 +99,8 @@ export interface BackendPolicy {
   readonly hashOn: readonly HashKey[];
   /** In which a new endpoint comes up to its share; 0: at once. Not with `random`, `ring-hash` and `maglev`. */
   readonly slowStartMs: number;
+  /** Clients go to the endpoints of their own zone first. */
+  readonly prefersZone: boolean;
   /** Kept where requests arrive. Null: none. */
   readonly rateLimit: RateLimitPolicy | null;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
@@ -144,6 +146,7 @@ export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   balancer: 'peak-ewma',
   hashOn: [],
   slowStartMs: 0,
+  prefersZone: false,
   rateLimit: null,
   retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
 };

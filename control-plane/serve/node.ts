@@ -25,10 +25,12 @@ export function introduce(node: Node, caller: Caller): Result<Introduction, stri
   if (node.id === '') return err('node.id is missing');
   if (node.id.length > MAX_NODE_ID) return err(`node.id is longer than ${MAX_NODE_ID} characters`);
   const dialect = dialectOf(node);
+  const zone = node.locality?.zone ?? '';
+  const place = zone === '' ? {} : { zone };
   if (!node.id.startsWith(SIDECAR_PREFIX)) {
     return ok({
       nodeId: node.id,
-      client: { namespace: caller.namespace, workload: workloadKey(caller.namespace, caller.pod), dialect },
+      client: { namespace: caller.namespace, workload: workloadKey(caller.namespace, caller.pod), dialect, ...place },
     });
   }
   const [, pod = '', namespace, ...more] = node.id.split('~');
@@ -38,7 +40,8 @@ export function introduce(node: Node, caller: Caller): Result<Introduction, stri
   if (namespace !== caller.namespace) return err('node.id names another namespace than the proof of identity');
   if (caller.pod !== null && pod !== caller.pod) return err('node.id names another pod than the proof of identity');
   const proven = caller.pod === null ? { serviceAccount: caller.serviceAccount } : {};
-  return ok({ nodeId: node.id, client: { namespace, workload: workloadKey(namespace, pod), dialect, ...proven } });
+  const client = { namespace, workload: workloadKey(namespace, pod), dialect, ...proven, ...place };
+  return ok({ nodeId: node.id, client });
 }
 
 /** Key in `Mesh.workloads`. */

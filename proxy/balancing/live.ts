@@ -1,6 +1,6 @@
 /**
  * What all pickers share: the endpoints that may be picked at all, a draw by weight, and the slow way out when draws find nobody.
- * Knows no policy. The zone of an endpoint does not count here.
+ * Knows no policy and no priority.
  */
 import { randomInt, type Random } from '#base/random.ts';
 import type { Hash64 } from '#base/xx-hash.ts';

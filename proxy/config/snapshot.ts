@@ -372,6 +372,8 @@ export interface EndpointConfig {
   readonly healthy: boolean;
   readonly weight: number;
   readonly zone: string;
+  /** Who has a higher number gets what the lower ones cannot take (Envoy `LocalityLbEndpoints.priority`); absent: 0. */
+  readonly priority?: number;
   /** Connect with mutual TLS. */
   readonly mtls: boolean;
   /** SPIFFE ID that the peer must prove; empty without mTLS. */

@@ -29,6 +29,8 @@ export interface SupervisorSettings {
     readonly serviceAccount: string;
   };
   readonly trustDomain: string;
+  /** Where the pod runs, said to the control plane; absent or empty: it may know. */
+  readonly zone?: string;
   readonly adminAddress: HostPort;
   readonly metricsAddress: HostPort;
   readonly leafTtlMs: number;
@@ -76,7 +78,7 @@ export class Supervisor {
     const { clock, random, log, readFile, post } = env;
     this.#feed = new SnapshotFeed({
       controlPlane,
-      node: nodeOf(pod),
+      node: nodeOf(settings),
       maxDestinations: settings.maxDestinations,
       onChange: (change) => {
         post({ kind: 'change', change });
@@ -211,16 +213,13 @@ export class Supervisor {
 }
 
 /** Who we say we are; the token must say the same (docs/wire.md). */
-function nodeOf({
-  namespace,
-  name,
-  owner,
-}: SupervisorSettings['pod']): ConstructorParameters<typeof SnapshotFeed>[0]['node'] {
+function nodeOf({ pod, zone = '' }: SupervisorSettings): ConstructorParameters<typeof SnapshotFeed>[0]['node'] {
+  const { namespace, name, owner } = pod;
   return {
     id: `sidecar~${name}~${namespace}`,
     cluster: owner,
     metadata: undefined,
-    locality: undefined,
+    locality: zone === '' ? undefined : { region: '', zone, subZone: '' },
     userAgentName: 'tulle',
     userAgentVersionType: undefined,
     clientFeatures: [],

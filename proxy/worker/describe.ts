@@ -16,6 +16,9 @@ export interface EndpointState {
   /** Why outlier detection keeps it out; empty: it does not. */
   readonly ejected: string;
   readonly weight: number;
+  readonly zone: string;
+  /** Not 0: it gets what those with lower numbers cannot take. */
+  readonly priority: number;
   readonly mtls: boolean;
   readonly identity: string;
   readonly pod: string;
@@ -51,6 +54,8 @@ function describeCluster(cluster: Cluster): ClusterState {
     available: endpoint.available,
     ejected: endpoint.observer?.reason ?? '',
     weight: endpoint.config.weight,
+    zone: endpoint.config.zone,
+    priority: endpoint.config.priority ?? 0,
     mtls: endpoint.config.mtls,
     identity: endpoint.config.identity,
     pod: endpoint.config.workload?.pod ?? '',

@@ -26,11 +26,15 @@ export interface FolderSidecar {
   close(): Promise<void>;
 }
 
-/** Resolves when it is ready. @param pod that the control plane knows, or not: then it has no inbound side */
+/**
+ * Resolves when it is ready. @param pod that the control plane knows, or not: then it has no inbound side
+ * @param zone that it says it is in
+ */
 export async function startFolderSidecar(
   mesh: FolderMesh,
   pod: WorkerSettings['pod'],
   more: Partial<WorkerSettings> = {},
+  zone = '',
 ): Promise<FolderSidecar> {
   const registry = new MetricRegistry();
   const env = { clock: systemClock, random: seededRandom(1), log: silentLogger, registry };
@@ -52,6 +56,7 @@ export async function startFolderSidecar(
     {
       controlPlane: { address, port: Number(port), serverName: 'localhost', caFile: mesh.caFile, tokenFile: 'token' },
       pod,
+      zone,
       trustDomain: 'cluster.local',
       adminAddress: { address: '127.0.0.1', port: 0 },
       metricsAddress: { address: '127.0.0.1', port: 0 },

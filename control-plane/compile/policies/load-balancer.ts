@@ -1,5 +1,5 @@
 /** The load balancer of TrafficPolicy. Knows no precedence and no endpoint. */
-import type { HashOnSpec, LoadBalancerName } from '../../kinds/traffic-policy-load-balancer.ts';
+import type { HashOnSpec, LoadBalancerName, LocalityPreference } from '../../kinds/traffic-policy-load-balancer.ts';
 import { DEFAULT_BACKEND_POLICY, type BackendPolicy, type Balancer } from '../../model/policy.ts';
 import type { Field, Settle } from './settle.ts';
 
@@ -27,14 +27,22 @@ const SLOW_START: Field<number> = {
   of: (spec) => spec.loadBalancer?.slowStartMs ?? null,
 };
 
-export const LOAD_BALANCER_FIELDS: readonly Field<unknown>[] = [POLICY, HASH_ON, SLOW_START];
+const PREFER: Field<LocalityPreference> = {
+  path: 'spec.loadBalancer.locality.prefer',
+  of: (spec) => spec.loadBalancer?.prefer ?? null,
+};
+
+export const LOAD_BALANCER_FIELDS: readonly Field<unknown>[] = [POLICY, HASH_ON, SLOW_START, PREFER];
 
 /** `hashOn` may come from another policy than the balancer that needs it; with one that does not, it says nothing. */
-export function settleBalancer(settle: Settle): Pick<BackendPolicy, 'balancer' | 'hashOn' | 'slowStartMs'> {
+export function settleBalancer(
+  settle: Settle,
+): Pick<BackendPolicy, 'balancer' | 'hashOn' | 'slowStartMs' | 'prefersZone'> {
   const name = settle(POLICY);
   const balancer = name === null ? DEFAULT_BACKEND_POLICY.balancer : BALANCERS[name];
   const hashOn = settle(HASH_ON);
   const slowStartMs = settle(SLOW_START) ?? DEFAULT_BACKEND_POLICY.slowStartMs;
+  const prefersZone = settle(PREFER) === 'Zone';
   const hashes = balancer === 'ring-hash' || balancer === 'maglev';
-  return { balancer, hashOn: (hashes ? hashOn : null) ?? DEFAULT_BACKEND_POLICY.hashOn, slowStartMs };
+  return { balancer, hashOn: (hashes ? hashOn : null) ?? DEFAULT_BACKEND_POLICY.hashOn, slowStartMs, prefersZone };
 }

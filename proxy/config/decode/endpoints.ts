@@ -1,5 +1,5 @@
 /**
- * `ClusterLoadAssignment` to the endpoints of a cluster. Localities are flattened: the zone stays with each endpoint.
+ * `ClusterLoadAssignment` to the endpoints of a cluster. Localities are flattened: zone and priority stay with each endpoint.
  * Constraints are those of Envoy's endpoint_components.proto.
  */
 import { isIP } from 'node:net';
@@ -14,10 +14,13 @@ import { err, ok, type Result } from '#base/result.ts';
 import type { EndpointConfig, EndpointsConfig } from '../snapshot.ts';
 import { readMessage } from './message.ts';
 import { decodeWorkload, saysMtls, transportSocketMatch } from './metadata.ts';
-import { at, refuse } from './unsupported.ts';
+import { at } from './unsupported.ts';
 
-/** Degraded ones are used like healthy ones: there is no second priority to keep them for. */
+/** Degraded ones are used like healthy ones. */
 const USABLE: ReadonlySet<HealthStatus> = new Set([HealthStatus.UNKNOWN, HealthStatus.HEALTHY, HealthStatus.DEGRADED]);
+
+/** Envoy's bound. */
+const MAX_PRIORITY = 128;
 
 /** The endpoints, or everything that is wrong with them. */
 export function decodeEndpoints(bytes: Uint8Array): Result<EndpointsConfig, Problems> {
@@ -46,14 +49,18 @@ export function decodeAssignment(
 }
 
 function decodeLocality(locality: LocalityLbEndpoints, path: string, problems: Problems): readonly EndpointConfig[] {
-  if (locality.priority !== 0) refuse(problems, at(path, 'priority'), `priority ${locality.priority}`, '0');
-  const zone = locality.locality?.zone ?? '';
+  if (locality.priority > MAX_PRIORITY) problems.add(at(path, 'priority'), `must be at most ${MAX_PRIORITY}`);
   return locality.lbEndpoints.map((endpoint, i) =>
-    decodeEndpoint(endpoint, zone, at(path, `lb_endpoints[${i}]`), problems),
+    decodeEndpoint(endpoint, locality, at(path, `lb_endpoints[${i}]`), problems),
   );
 }
 
-function decodeEndpoint(endpoint: LbEndpoint, zone: string, path: string, problems: Problems): EndpointConfig {
+function decodeEndpoint(
+  endpoint: LbEndpoint,
+  { locality, priority }: LocalityLbEndpoints,
+  path: string,
+  problems: Problems,
+): EndpointConfig {
   const where = at(path, 'endpoint.address');
   const { address, port } = decodeAddress(endpoint.hostIdentifier?.value.address, where, problems);
   if (port === 0) problems.add(at(where, 'socket_address.port_value'), 'must not be 0');
@@ -66,7 +73,8 @@ function decodeEndpoint(endpoint: LbEndpoint, zone: string, path: string, proble
     port,
     healthy: USABLE.has(endpoint.healthStatus),
     weight,
-    zone,
+    zone: locality?.zone ?? '',
+    ...(priority > 0 && { priority }),
     mtls,
     identity: mtls ? identity : '',
     workload,

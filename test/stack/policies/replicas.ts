@@ -33,9 +33,16 @@ export interface Replicas {
   tell(addresses: readonly string[]): void;
 }
 
+export interface ReplicasOptions {
+  /** More members of an endpoint of the EndpointSlice, in YAML's flow form: `zone: a`. */
+  readonly fields?: (address: string) => string;
+  /** What the sidecar is told of its zone. */
+  readonly zone?: string;
+}
+
 /**
  * @param addresses of loopback; files that run at the same time take different ones. Each replica answers with its own,
- *   after the milliseconds of `x-delay`, and the one that `x-slow` names after `SLOW_MS`
+ *   after the milliseconds of `x-delay`, and the one that `x-slow` names after `SLOW_MS`; the one that `x-fail` names answers 503
  * @param first those that the Service has at first
  */
 export async function replicas(
@@ -43,13 +50,13 @@ export async function replicas(
   addresses: readonly string[],
   manifests: string,
   first: readonly string[] = addresses,
+  { fields = () => '', zone = '' }: ReplicasOptions = {},
 ): Promise<Replicas> {
   const port = await listen(t, addresses);
   const folder = mkdtempSync(join(tmpdir(), 'tulle-replicas-'));
-  const mesh = await startFolderMesh(folder, { 'echo.yaml': service(first, port), 'more.yaml': manifests });
-  const sidecar = await startFolderSidecar(mesh, POD, {
-    explicitListens: [{ name: NAME, address: '127.0.0.1', port: 0 }],
-  });
+  const mesh = await startFolderMesh(folder, { 'echo.yaml': service(first, port, fields), 'more.yaml': manifests });
+  const listens = { explicitListens: [{ name: NAME, address: '127.0.0.1', port: 0 }] };
+  const sidecar = await startFolderSidecar(mesh, POD, listens, zone);
   t.teardown(async () => {
     await sidecar.close();
     await mesh.close();
@@ -60,7 +67,7 @@ export async function replicas(
     mesh,
     sidecar,
     ask: (asked = {}) => ask(sidecar.port(NAME), asked),
-    tell: (told) => mesh.write('echo.yaml', service(told, port)),
+    tell: (told) => mesh.write('echo.yaml', service(told, port, fields)),
   };
 }
 
@@ -68,7 +75,8 @@ async function listen(t: Test, addresses: readonly string[]): Promise<number> {
   let port = 0;
   for (const address of addresses) {
     const says: RequestListener = (asked, answer) => {
-      const { 'x-slow': slow, 'x-delay': delay = 0 } = asked.headers;
+      const { 'x-slow': slow, 'x-fail': fails, 'x-delay': delay = 0 } = asked.headers;
+      if (fails === address) answer.statusCode = 503;
       setTimeout(() => void answer.end(address), slow === address ? SLOW_MS : Number(delay));
     };
     const server = createServer(says).listen(port, address);
@@ -82,8 +90,10 @@ async function listen(t: Test, addresses: readonly string[]): Promise<number> {
   return port;
 }
 
-function service(addresses: readonly string[], port: number): string {
-  const endpoints = addresses.map((address) => `{ addresses: [${address}], conditions: { ready: true } }`);
+function service(addresses: readonly string[], port: number, fields: (address: string) => string): string {
+  const endpoints = addresses.map(
+    (address) => `{ addresses: [${address}], conditions: { ready: true }, ${fields(address)} }`,
+  );
   return `
 apiVersion: v1
 kind: Service

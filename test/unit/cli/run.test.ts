@@ -238,6 +238,12 @@ t.test('plans a replica with names that stay the same, and says why one cannot r
   t.equal(plans[0], plans[2]);
   t.not(plans[0], plans[1]);
   t.ok(plans[0]?.startsWith(`reviews-${revisionOf(deployment)}-`));
+  const selector = 'spec: { nodeSelector: { topology.kubernetes.io/zone: a }, containers';
+  const [zoned] = worldOf(
+    SHOP(80, 2, '2s', ', command: [node, a.mjs]').replace('spec: { containers', selector),
+  ).deployments.values();
+  const labels = planReplica(zoned!, undefined, 0, problems)?.labels;
+  t.equal(labels?.['topology.kubernetes.io/zone'], 'a', 'as Kubernetes labels the pods of such a node');
   t.ok(problems.isEmpty);
   t.equal(planReplica(imageOnly, undefined, 0, problems), null);
   t.match(problems.list, [

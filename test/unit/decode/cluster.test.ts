@@ -115,7 +115,7 @@ const endpoint = (address: string, port: number, extra: object = {}): object => 
   ...extra,
 });
 
-t.test('endpoints keep zone, health and identity; the first of two with one address counts', async (t) => {
+t.test('endpoints keep zone, priority, health and identity; the first of two with one address counts', async (t) => {
   const assignment = bytes(ClusterLoadAssignment, {
     clusterName: 'c',
     endpoints: [
@@ -140,6 +140,7 @@ t.test('endpoints keep zone, health and identity; the first of two with one addr
         ],
       },
       { lbEndpoints: [endpoint('10.0.0.1', 80)] },
+      { priority: 1, lbEndpoints: [endpoint('10.0.0.2', 80)] },
     ],
   });
   t.same(outcome(decodeEndpoints(assignment)), {
@@ -165,14 +166,25 @@ t.test('endpoints keep zone, health and identity; the first of two with one addr
         identity: '',
         workload: null,
       },
+      {
+        address: '10.0.0.2',
+        port: 80,
+        healthy: true,
+        weight: 1,
+        zone: '',
+        priority: 1,
+        mtls: false,
+        identity: '',
+        workload: null,
+      },
     ],
   });
   const bad = bytes(ClusterLoadAssignment, {
-    endpoints: [{ priority: 1, lbEndpoints: [endpoint('reviews', 0, { loadBalancingWeight: 0 }), {}] }],
+    endpoints: [{ priority: 129, lbEndpoints: [endpoint('reviews', 0, { loadBalancingWeight: 0 }), {}] }],
   });
   t.same(outcome(decodeEndpoints(bad)), [
     'cluster_name: must not be empty',
-    'endpoints[0].priority: priority 1 is not supported (supported: 0)',
+    'endpoints[0].priority: must be at most 128',
     'endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: must be an IP address',
     'endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: must not be 0',
     'endpoints[0].lb_endpoints[0].load_balancing_weight: must be at least 1',

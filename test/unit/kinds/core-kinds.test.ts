@@ -183,7 +183,7 @@ t.test('a Deployment is read with what running it needs', async (t) => {
     readinessProbe: { httpGet: { port: 'http' }, periodSeconds: 2 },
     resources: { limits: { cpu: '1' } },
   };
-  const spec = { containers: [container], serviceAccountName: 'reviews', nodeSelector: {} };
+  const spec = { containers: [container], serviceAccountName: 'reviews', nodeSelector: { disk: 'ssd' } };
   const { object, lines } = reading(parseDeployment, deployment({ replicas: 3, template: { ...template, spec } }));
   t.same(lines, []);
   t.same(object?.spec, {
@@ -195,6 +195,7 @@ t.test('a Deployment is read with what running it needs', async (t) => {
       spec: {
         serviceAccountName: 'reviews',
         terminationGracePeriodSeconds: 30,
+        nodeSelector: { disk: 'ssd' },
         containers: [
           {
             name: 'app',
@@ -292,14 +293,14 @@ t.test('an EndpointSlice has the defaults of its conditions', async (t) => {
     slice({
       endpoints: [
         { addresses: ['10.0.0.7'], targetRef: { kind: 'Pod', name: 'reviews-1' }, zone: 'a', nodeName: 'n1' },
-        { addresses: ['10.0.0.8'], conditions: { ready: false } },
+        { addresses: ['10.0.0.8'], conditions: { ready: false }, hints: { forZones: [{ name: 'a' }, { name: 'b' }] } },
         { addresses: ['10.0.0.9'], conditions: { ready: false, serving: true, terminating: true } },
       ],
       ports: [{ name: '', port: 8080 }, { name: 'all' }],
     }),
   );
   t.same(lines, []);
-  const plain = { zone: '', nodeName: '', pod: '' };
+  const plain = { zone: '', forZones: [], nodeName: '', pod: '' };
   const { service, addressType, ports, endpoints } = object ?? {};
   t.same(
     { service, addressType, ports, endpoints },
@@ -314,10 +315,11 @@ t.test('an EndpointSlice has the defaults of its conditions', async (t) => {
           serving: true,
           terminating: false,
           zone: 'a',
+          forZones: [],
           nodeName: 'n1',
           pod: 'reviews-1',
         },
-        { ...plain, addresses: ['10.0.0.8'], ready: false, serving: false, terminating: false },
+        { ...plain, addresses: ['10.0.0.8'], forZones: ['a', 'b'], ready: false, serving: false, terminating: false },
         { ...plain, addresses: ['10.0.0.9'], ready: false, serving: true, terminating: true },
       ],
     },

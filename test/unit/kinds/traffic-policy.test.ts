@@ -109,7 +109,12 @@ tracing: { sampling: 10 }`) as unknown;
       budget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
       hedge: { afterMs: 200, max: 1 },
     },
-    loadBalancer: { policy: 'PeakEwma', hashOn: [{ kind: 'header', name: 'x-user' }], slowStartMs: 30_000 },
+    loadBalancer: {
+      policy: 'PeakEwma',
+      hashOn: [{ kind: 'header', name: 'x-user' }],
+      slowStartMs: 30_000,
+      prefer: 'Zone',
+    },
     rateLimit: { requests: 100, perMs: 1000, burst: 200, key: [{ kind: 'clientIdentity' }] },
     fault: { delay: { percent: 10, durationMs: 500 }, abort: { percent: 1, status: 503 }, headers: [] },
     circuitBreaker: {
@@ -124,13 +129,7 @@ tracing: { sampling: 10 }`) as unknown;
         keepEndpoints: 1,
       },
     },
-    notInForce: [
-      'spec.retries.hedge',
-      'spec.circuitBreaker.fallback',
-      'spec.loadBalancer.locality',
-      'spec.healthCheck',
-      'spec.tracing',
-    ],
+    notInForce: ['spec.retries.hedge', 'spec.circuitBreaker.fallback', 'spec.healthCheck', 'spec.tracing'],
   });
 });
 
@@ -151,7 +150,7 @@ t.test('what is not given is null, and what is in force is not listed', async (t
       budget: null,
       hedge: null,
     },
-    loadBalancer: { policy: 'Random', hashOn: null, slowStartMs: null },
+    loadBalancer: { policy: 'Random', hashOn: null, slowStartMs: null, prefer: null },
     rateLimit: null,
     fault: null,
     circuitBreaker: null,
