@@ -32,7 +32,7 @@ export class AuthorityUpkeep {
     const material = loadAuthority(stateDir, trustDomain, clock.wall());
     this.authority = new Authority(material, { trustDomain, maxLeafMs: leafTtlMs, clock });
     this.caFile = saveTrustBundle(stateDir, this.authority.trustBundle);
-    this.credentials = new OptionalClientCertificate(this.#serverIdentity());
+    this.credentials = new OptionalClientCertificate(this.#serverIdentity(), settings.handshakeTimeoutMs);
   }
 
   /** Looks now and then whether something is due; returns what stops it. */

@@ -17,7 +17,7 @@ import { MeshState } from './mesh-state.ts';
 import { anonymousIn, proofOfIdentity } from './serve/authentication.ts';
 import { Clients } from './serve/clients.ts';
 import type { ServeObserver } from './serve/observer.ts';
-import { plaintextCredentials, serve } from './serve/server.ts';
+import { DEFAULT_KEEP_ALIVE, plaintextCredentials, serve } from './serve/server.ts';
 import type { ServeOptions } from './serve/server.ts';
 import type { Settings } from './settings.ts';
 import { FolderSource } from './sources/folder.ts';
@@ -65,6 +65,8 @@ interface Core {
   readonly metrics: Metrics;
   readonly state: MeshState;
   readonly provider: MeshProvider;
+  /** For `/readyz`; null: clients are served. */
+  notReady: string | null;
 }
 
 function createCore(settings: Settings, parts: ControlPlaneParts): Core {
@@ -86,7 +88,8 @@ function createCore(settings: Settings, parts: ControlPlaneParts): Core {
     onCompiled: (durationMs) => metrics.compiled(durationMs),
   });
   const provider = new MeshProvider(state.compiled.mesh, () => upkeep.authority.trustBundle);
-  const core: Core = { upkeep, tokens, clients, metrics, state, provider };
+  const notReady = 'the manifests have not all been read';
+  const core: Core = { upkeep, tokens, clients, metrics, state, provider, notReady };
   return core;
 }
 
@@ -94,11 +97,13 @@ async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope)
   const { clock, log } = parts;
   const core = createCore(settings, parts);
   const { upkeep, tokens, clients, metrics, state, provider } = core;
-  scope.add(() => state.close());
+  // First to open and last to close: it says why nobody is served.
   const admin = await startAdmin(settings.adminAddress, adminViews(core));
   scope.add(() => admin.close());
+  scope.add(() => state.close());
   // Clients are let in when everything was read: nobody is ever told half of a mesh.
   await state.start();
+  core.notReady = 'the port of the clients is not open';
   scope.add(upkeep.start(log));
   const authentication = proofOfIdentity(tokens, settings.trustDomain);
   const { authority, credentials, caFile } = upkeep;
@@ -109,10 +114,15 @@ async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope)
     authority,
     clock,
     observer: observe(metrics, log),
+    keepAlive: DEFAULT_KEEP_ALIVE,
   };
   const xds = await serve(settings.xdsAddress, credentials, options);
   scope.add(() => xds.close());
   const plaintextAddress = await servePlaintext(settings, options, scope);
+  core.notReady = null;
+  scope.add(() => {
+    core.notReady = 'the control plane is ending';
+  });
   log.info('serving', {
     xds: xds.address,
     plaintext: plaintextAddress ?? undefined,
@@ -129,9 +139,10 @@ async function start(settings: Settings, parts: ControlPlaneParts, scope: Scope)
   };
 }
 
-function adminViews({ state, metrics, clients }: Core): AdminViews {
+function adminViews(core: Core): AdminViews {
+  const { state, metrics, clients } = core;
   return {
-    isReady: () => state.isSynced,
+    notReady: () => core.notReady,
     metrics,
     debug: {
       clients: () => clients.views(),

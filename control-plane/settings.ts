@@ -26,6 +26,8 @@ export interface Settings {
   readonly plaintextAddress: string | null;
   /** What the clients of the plaintext port may see. */
   readonly plaintextNamespace: string;
+  /** From a connection to the end of its TLS handshake. */
+  readonly handshakeTimeoutMs: number;
   readonly adminAddress: string;
   readonly trustDomain: string;
   readonly clusterDomain: string;
@@ -142,6 +144,13 @@ const OPTIONS = {
     dnsName,
     'namespace of the clients without identity',
   ),
+  handshakeTimeoutMs: option(
+    'handshake-timeout',
+    'DURATION',
+    '10s',
+    duration(100, HOUR_MS),
+    'time for a TLS handshake on the gRPC port',
+  ),
   adminAddress: option(
     'admin-address',
     'HOST:PORT',
@@ -214,6 +223,7 @@ export function readSettings(
     serverNames: many(OPTIONS.serverNames),
     plaintextAddress: one(OPTIONS.plaintextAddress),
     plaintextNamespace: one(OPTIONS.plaintextNamespace),
+    handshakeTimeoutMs: one(OPTIONS.handshakeTimeoutMs),
     adminAddress: one(OPTIONS.adminAddress),
     trustDomain: one(OPTIONS.trustDomain),
     clusterDomain: one(OPTIONS.clusterDomain),

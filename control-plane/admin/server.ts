@@ -7,8 +7,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Metrics } from './metrics.ts';
 
 export interface AdminViews {
-  /** The first full state is compiled and served. */
-  isReady(): boolean;
+  /** Why clients are not served now, for people; null: they are. */
+  notReady(): string | null;
   readonly metrics: Metrics;
   /** By last part of the path: `/debug/<name>`. The results are printed as JSON. */
   readonly debug: Readonly<Record<string, () => unknown>>;
@@ -56,8 +56,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, views:
   } else if (path === '/healthz') {
     say(response, 200, 'ok');
   } else if (path === '/readyz') {
-    if (views.isReady()) say(response, 200, 'ready');
-    else say(response, 503, 'not ready: the manifests have not all been read');
+    const reason = views.notReady();
+    if (reason === null) say(response, 200, 'ready');
+    else say(response, 503, `not ready: ${reason}`);
   } else if (path === '/metrics') {
     response.setHeader('content-type', views.metrics.contentType);
     response.end(await views.metrics.text());

@@ -12,9 +12,10 @@ export interface ServerIdentity {
 }
 
 export class OptionalClientCertificate extends ServerCredentials {
-  constructor(identity: ServerIdentity) {
+  /** @param handshakeTimeoutMs a connection whose handshake is not over by then is closed, however it drips */
+  constructor(identity: ServerIdentity, handshakeTimeoutMs: number) {
     super(
-      { requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+      { requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2', handshakeTimeout: handshakeTimeoutMs },
       { key: identity.keyPem, cert: identity.chainPem, ca: identity.trustPem },
     );
   }

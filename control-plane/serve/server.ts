@@ -21,8 +21,17 @@ import type { ClientStream, Transport } from './stream.ts';
 
 const MAX_MESSAGE_BYTES = 4 * 1_048_576;
 const STREAMS_PER_CONNECTION = 100;
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** A connection without a stream is closed after it. */
+const IDLE_MS = 300_000;
+
+/** How a client that says nothing is told from one that has nothing to say: it must answer PING. */
+export interface KeepAlive {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+/** From the end of the TLS handshake (in cleartext: from the connection) on, silence lasts 40 s at most. */
+export const DEFAULT_KEEP_ALIVE: KeepAlive = { intervalMs: 30_000, timeoutMs: 10_000 };
 
 export interface ServeOptions {
   readonly provider: ResourceProvider;
@@ -31,6 +40,7 @@ export interface ServeOptions {
   readonly authority: Authority;
   readonly observer: ServeObserver;
   readonly clock: Clock;
+  readonly keepAlive: KeepAlive;
 }
 
 export interface Serving {
@@ -46,8 +56,9 @@ export async function serve(address: string, credentials: ServerCredentials, opt
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.keepalive_time_ms': options.keepAlive.intervalMs,
+    'grpc.keepalive_timeout_ms': options.keepAlive.timeoutMs,
+    'grpc.max_connection_idle_ms': IDLE_MS,
   });
   server.addService(inBytes(AggregatedDiscoveryServiceService), {
     deltaAggregatedResources: (call: Call) => void openStream(call, DELTA, options),

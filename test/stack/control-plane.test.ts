@@ -11,6 +11,9 @@ import { readSettings } from '../../control-plane/settings.ts';
 import { DeltaStream } from '../support/ads-client.ts';
 import { serviceWithEndpoint, startFolderMesh } from '../support/folder-mesh.ts';
 import type { FolderMesh } from '../support/folder-mesh.ts';
+import { freePort } from '../support/sidecar.ts';
+import { until } from './policy/rig.ts';
+import type { Source } from '../../control-plane/sources/source.ts';
 
 const CART = { namespace: 'default', serviceAccount: 'cart', pod: 'cart-1' };
 const NODE = { id: 'sidecar~cart-1~default', userAgentName: 'tulle' };
@@ -148,7 +151,7 @@ function broken(): never {
 
 t.test('a view with a defect costs its page and nothing else', async (t) => {
   const admin = await startAdmin('127.0.0.1:0', {
-    isReady: () => true,
+    notReady: () => null,
     metrics: new Metrics(broken),
     debug: { broken },
   });
@@ -161,6 +164,45 @@ t.test('a view with a defect costs its page and nothing else', async (t) => {
     ],
     [...Array<string>(2).fill('500 this view could not be made: Error: a defect'), '200 ready'],
   );
+});
+
+/** A source that has nothing, and whose ends the test holds. */
+function heldSource() {
+  const read = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const source: Source = { start: () => read.promise, close: () => closed.promise };
+  return { source, finishRead: () => read.resolve(), finishClose: () => closed.resolve() };
+}
+
+t.test('it is ready when its port takes clients: not before, and not when it ends', async (t) => {
+  const adminAddress = `127.0.0.1:${await freePort()}`;
+  const { source, finishRead, finishClose } = heldSource();
+  const flags = { 'admin-address': [adminAddress] };
+  const starting = startFolderMesh(t.testdir(), FILES, flags, [source]);
+  const ready = (): Promise<string> => call(adminAddress, '/readyz').catch(() => '');
+  await until(async () => (await ready()) === '503 not ready: the manifests have not all been read', 'it says why');
+  finishRead();
+  const mesh = await starting;
+  t.equal(await ready(), '200 ready');
+  const closing = mesh.close();
+  t.equal(await ready(), '503 not ready: the control plane is ending');
+  finishClose();
+  await closing;
+});
+
+t.test('it is not ready while its port is taken by another', async (t) => {
+  const other = await startFolderMesh(t.testdir(), FILES);
+  t.teardown(() => other.close());
+  const adminAddress = `127.0.0.1:${await freePort()}`;
+  const { source, finishRead, finishClose } = heldSource();
+  finishRead();
+  const flags = { 'admin-address': [adminAddress], 'xds-address': [other.xdsAddress] };
+  const failed = t.rejects(startFolderMesh(t.testdir({ again: {} }), FILES, flags, [source]), /EADDRINUSE|bind/);
+  // It has read everything, could not bind, and waits for its source to close.
+  const ready = (): Promise<string> => call(adminAddress, '/readyz').catch(() => '');
+  await until(async () => (await ready()) === '503 not ready: the port of the clients is not open', 'it says why');
+  finishClose();
+  await failed;
 });
 
 t.test('a port that is taken is told, and nothing is left open', async (t) => {

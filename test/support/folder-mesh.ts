@@ -9,6 +9,7 @@ import type { Logger } from '#base/log.ts';
 import { startControlPlane } from '../../control-plane/control-plane.ts';
 import type { ControlPlane } from '../../control-plane/control-plane.ts';
 import { readSettings } from '../../control-plane/settings.ts';
+import type { Source } from '../../control-plane/sources/source.ts';
 
 export interface FolderMesh extends ControlPlane {
   /** Warnings and errors of its log so far: nacks, refusals, problems of manifests. */
@@ -22,6 +23,7 @@ export async function startFolderMesh(
   folder: string,
   files: Readonly<Record<string, string>>,
   flags: Readonly<Record<string, readonly string[]>> = {},
+  sources: readonly Source[] = [],
 ): Promise<FolderMesh> {
   const manifests = join(folder, 'manifests');
   mkdirSync(manifests, { recursive: true });
@@ -41,7 +43,7 @@ export async function startFolderMesh(
   const warnings: string[] = [];
   const note: Logger['warn'] = (message, fields) => void warnings.push(`${message} ${JSON.stringify(fields ?? {})}`);
   const log = { ...silentLogger, warn: note, error: note };
-  return { ...(await startControlPlane(settings.value, { clock: systemClock, log })), write, warnings };
+  return { ...(await startControlPlane(settings.value, { clock: systemClock, log, sources })), write, warnings };
 }
 
 /** A Service without selector and its endpoints, as one writes them for what runs outside of the mesh. */

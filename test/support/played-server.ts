@@ -11,7 +11,7 @@ import type { Authentication } from '../../control-plane/serve/authentication.ts
 import { Clients } from '../../control-plane/serve/clients.ts';
 import { OptionalClientCertificate } from '../../control-plane/serve/credentials.ts';
 import type { ServeObserver } from '../../control-plane/serve/observer.ts';
-import { serve } from '../../control-plane/serve/server.ts';
+import { DEFAULT_KEEP_ALIVE, serve } from '../../control-plane/serve/server.ts';
 import { DeltaStream, SotwStream } from './ads-client.ts';
 import type { Proof } from './ads-client.ts';
 import { FakeProvider } from './fake-provider.ts';
@@ -46,10 +46,10 @@ interface Closes {
 /** Metadata of a caller whose proof takes until the test says so. */
 export const SLOW = 'x-slow-proof';
 
-export async function playedServer(t: Closes, limit = 100) {
+export async function playedServer(t: Closes, limit = 100, keepAlive = DEFAULT_KEEP_ALIVE, handshakeMs = 10_000) {
   const authority = newAuthority();
   const server = authority.issueServer(['localhost'], ['127.0.0.1'], DAY_MS);
-  const credentials = new OptionalClientCertificate({ ...server, trustPem: authority.trustBundle });
+  const credentials = new OptionalClientCertificate({ ...server, trustPem: authority.trustBundle }, handshakeMs);
   const tokens = new FolderTokens(randomBytes(32), systemClock);
   const clients = new Clients(limit, (run) => void setImmediate(run));
   const provider = new FakeProvider();
@@ -78,6 +78,7 @@ export async function playedServer(t: Closes, limit = 100) {
     authority,
     observer,
     clock: systemClock,
+    keepAlive,
   });
   t.teardown(() => serving.close());
   const proof: Proof = { ca: authority.trustBundle, token: tokens.issue(CART, 60_000) };

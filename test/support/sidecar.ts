@@ -25,7 +25,7 @@ const READY_MS = 30_000;
 const TOKEN_LIFE_MS = 3_600_000;
 const SCRIPT = join(import.meta.dirname, '..', '..', 'proxy', 'main.ts');
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
