@@ -2,7 +2,8 @@
  * What follows when something goes wrong with a forwarded request: whether it is tried again, after how long, and what is answered.
  * Asks the functions that decide it in a sidecar.
  */
-import type { ForwardConfig, RetryConfig } from '../../proxy/config/snapshot.ts';
+import type { RetryConfig } from '../../proxy/config/retries.ts';
+import type { ForwardConfig } from '../../proxy/config/snapshot.ts';
 import type { Failure, FailureKind } from '../../proxy/exchange/failure.ts';
 import { localAnswer } from '../../proxy/exchange/local-answer.ts';
 import { decideRetry, retryDelayMs, type AttemptOutcome } from '../../proxy/forwarding/retry.ts';

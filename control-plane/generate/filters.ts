@@ -3,7 +3,7 @@
  * keys, as an extension of ours. Knows no cluster.
  */
 import type { HttpFilter } from '#api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts';
-import type { Route } from '#api/generated/envoy/config/route/v3/route.ts';
+import { Tracing, type Route } from '#api/generated/envoy/config/route/v3/route.ts';
 import { Cors } from '#api/generated/envoy/extensions/filters/http/cors/v3/cors.ts';
 import { HTTPFault } from '#api/generated/envoy/extensions/filters/http/fault/v3/fault.ts';
 import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
@@ -53,6 +53,11 @@ export function faultConfig(fault: FaultPolicy | null): Readonly<Record<string, 
     })),
   });
   return { [HTTP_FILTER.fault]: pack(EXTENSION.fault, HTTPFault, message) };
+}
+
+/** Traces that begin with such a request; those that come with a decision keep it. */
+export function tracing(sampling: number | null): Tracing | undefined {
+  return sampling === null ? undefined : Tracing.fromPartial({ randomSampling: share(sampling) });
 }
 
 /** @param percent with four digits after the point at most */

@@ -8,6 +8,7 @@ import { INBOUND_LISTENER, inboundCluster, PASSTHROUGH_CLUSTER } from '#api/name
 import type { Workload } from '../model/mesh.ts';
 import type { AppProtocol } from '../model/protocol.ts';
 import type { StreamPolicy } from '../model/stream-route.ts';
+import type { Arrival } from './arrivals.ts';
 import {
   chain,
   connectionManager,
@@ -18,7 +19,7 @@ import {
   tlsInspector,
 } from './listeners.ts';
 import { socketAddress } from './messages.ts';
-import { plainTable, type NamedLimit } from './routes.ts';
+import { plainTable } from './routes.ts';
 import { tcpFilter } from './streams.ts';
 import { downstreamTls } from './tls.ts';
 
@@ -30,10 +31,10 @@ const STREAMS: StreamPolicy = { idleTimeoutMs: 0, connectAttempts: 1 };
 
 type Transport = 'tls' | 'raw_buffer';
 
-/** @param limits by port */
-export function inboundListener(workload: Workload, limits: ReadonlyMap<number, NamedLimit>): Listener {
+/** @param arrivals by port */
+export function inboundListener(workload: Workload, arrivals: ReadonlyMap<number, Arrival>): Listener {
   const transports: readonly Transport[] = workload.mtlsMode === 'STRICT' ? ['tls'] : ['tls', 'raw_buffer'];
-  const filterChains = transports.flatMap((transport) => transportChains(workload, limits, transport));
+  const filterChains = transports.flatMap((transport) => transportChains(workload, arrivals, transport));
   return Listener.fromPartial({
     name: INBOUND_LISTENER,
     address: socketAddress('0.0.0.0', INBOUND_PORT),
@@ -46,28 +47,23 @@ export function inboundListener(workload: Workload, limits: ReadonlyMap<number, 
 
 function transportChains(
   { inboundPorts }: Workload,
-  limits: ReadonlyMap<number, NamedLimit>,
+  arrivals: ReadonlyMap<number, Arrival>,
   transport: Transport,
 ): readonly FilterChain[] {
   const declared = inboundPorts.flatMap(({ port, protocol }) =>
-    portChains(port, protocol, limits.get(port) ?? null, transport),
+    portChains(port, protocol, arrivals.get(port) ?? null, transport),
   );
   // Ports that nobody declared: the application may listen there all the same.
   const other = chain(`other|${transport}`, tcpFilter(PASSTHROUGH_CLUSTER, STREAMS), { transportProtocol: transport });
   return [...declared, secured(transport, other)];
 }
 
-function portChains(
-  port: number,
-  protocol: AppProtocol,
-  limit: NamedLimit | null,
-  transport: Transport,
-): FilterChain[] {
+function portChains(port: number, protocol: AppProtocol, arrival: Arrival | null, transport: Transport): FilterChain[] {
   const cluster = inboundCluster(port);
   const match = { destinationPort: port, transportProtocol: transport };
   const detected = { ...match, applicationProtocols: [...HTTP_PROTOCOLS] };
   const http = (): FilterChain['filters'][number] =>
-    httpFilter(connectionManager(cluster, { $case: 'routeConfig', value: plainTable(cluster, cluster, limit) }));
+    httpFilter(connectionManager(cluster, { $case: 'routeConfig', value: plainTable(cluster, cluster, arrival) }));
   const named = (kind: string): string => `${port}|${transport}|${kind}`;
   switch (protocol) {
     case 'tcp':

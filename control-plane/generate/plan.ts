@@ -35,7 +35,7 @@ import { loadAssignment } from './endpoints.ts';
 import { inboundListener } from './inbound.ts';
 import { podListener, serviceListener } from './listeners.ts';
 import { externalName, planExternal } from './plan-external.ts';
-import { rateLimitsOf } from './rate-limits.ts';
+import { arrivalsOf } from './arrivals.ts';
 import { plainRoute, routeTable } from './routes.ts';
 
 type ServiceDestination = Destination & { readonly kind: 'service' };
@@ -103,11 +103,13 @@ function planSpecial(mesh: Mesh, client: Client, type: ResourceType, name: strin
 }
 
 function planInbound(mesh: Mesh, workload: Workload): Plan {
-  const limits = rateLimitsOf(mesh, workload);
+  const arrivals = arrivalsOf(mesh, workload);
+  const limits = [...arrivals.values()].map(({ rateLimit }) => rateLimit).filter((limit) => limit !== null);
+  const words = [...arrivals].map(([port, { name, sampling }]) => `${port} ${name} ${sampling ?? ''}`);
   return {
-    parts: [workload, ...[...limits.values()].map(({ limit }) => limit)],
-    variant: [INBOUND_LISTENER, ...[...limits].map(([port, { name }]) => `${port} ${name}`)].join(' '),
-    encode: () => Listener.encode(inboundListener(workload, limits)).finish(),
+    parts: [workload, ...limits],
+    variant: [INBOUND_LISTENER, ...words].join(' '),
+    encode: () => Listener.encode(inboundListener(workload, arrivals)).finish(),
   };
 }
 

@@ -13,11 +13,12 @@ import {
   RouteConfiguration,
 } from '#api/generated/envoy/config/route/v3/route.ts';
 import { destinationName, METADATA } from '#api/names.ts';
-import { DEFAULT_ROUTE_POLICY, type HashKey, type RateLimitPolicy, type RoutePolicy } from '../model/policy.ts';
+import { DEFAULT_ROUTE_POLICY, type HashKey, type RoutePolicy } from '../model/policy.ts';
 import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
 import { hashPolicies } from './balancers.ts';
 import type { Dialect } from './client.ts';
-import { faultConfig, limitRoute, share } from './filters.ts';
+import type { Arrival } from './arrivals.ts';
+import { faultConfig, limitRoute, share, tracing } from './filters.ts';
 import { corsConfig } from './cors.ts';
 import { duration } from './messages.ts';
 import { retryOptions, retryPolicy } from './retries.ts';
@@ -43,16 +44,11 @@ export function routeTable(name: string, routes: readonly Route[], context: Rout
   return RouteConfiguration.fromPartial({ name, virtualHosts });
 }
 
-/** A rate limit, and whose it is: `shop/reviews:80`. */
-export interface NamedLimit {
-  readonly name: string;
-  readonly limit: RateLimitPolicy;
-}
-
-/** Everything to one cluster, at a certain rate at most. */
-export function plainTable(name: string, cluster: string, rateLimit: NamedLimit | null): RouteConfiguration {
-  const route = plainRoute(cluster);
-  const routes = [rateLimit === null ? route : limitRoute(route, rateLimit.name, rateLimit.limit)];
+/** Everything to one cluster, as the policy of those who arrive there says. */
+export function plainTable(name: string, cluster: string, arrival: Arrival | null): RouteConfiguration {
+  const route = { ...plainRoute(cluster), tracing: tracing(arrival?.sampling ?? null) };
+  const limit = arrival?.rateLimit ?? null;
+  const routes = [arrival === null || limit === null ? route : limitRoute(route, arrival.name, limit)];
   return RouteConfiguration.fromPartial({ name, virtualHosts: [{ name, domains: ['*'], routes }] });
 }
 
@@ -70,6 +66,7 @@ export function plainRoute(
     },
     ...retryMetadata(policy),
     typedPerFilterConfig: faultConfig(policy.fault),
+    tracing: tracing(policy.sampling),
   });
 }
 
@@ -93,6 +90,7 @@ export function routeMessages(routes: readonly Route[], context: RouteContext): 
       action: message,
       ...(message.$case === 'route' && retryMetadata(policy)),
       typedPerFilterConfig: { ...corsConfig(route.cors), ...faultConfig(policy.fault) },
+      tracing: tracing(policy.sampling),
       ...headerEdits(requestHeaders, responseHeaders),
     });
   });

@@ -4,7 +4,7 @@
  */
 import { duration, integer, string, type ValueOf } from './field.ts';
 import { list, object, optional, required, type Rule } from './structure.ts';
-import { exactlyOne, percent } from './traffic-policy-parts.ts';
+import { exactlyOne } from './traffic-policy-parts.ts';
 import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
 
 const HEADERS = list(
@@ -59,10 +59,7 @@ const HEALTH_CHECK_RULES: readonly Rule<ValueOf<ReturnType<typeof object<typeof 
   },
 ];
 
-const TRACING = object({ sampling: required(percent, 'Percent of requests that are traced.') });
-
 /** Members of the spec as they are; null: not given. */
 export const LATER_MEMBERS = {
   healthCheck: optional(object(HEALTH_CHECK_MEMBERS, HEALTH_CHECK_RULES), null, 'Active checks of endpoints.'),
-  tracing: optional(TRACING, null, 'Tracing of requests.'),
 };

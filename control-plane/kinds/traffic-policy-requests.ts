@@ -1,5 +1,5 @@
 /**
- * The fields of a TrafficPolicy that hold a request before it is sent anywhere: rate limit and faults.
+ * The fields of a TrafficPolicy about a request before it is sent anywhere: rate limit, faults, tracing.
  * Knows nothing of where they are enforced.
  */
 import { duration, integer, string } from './field.ts';
@@ -31,6 +31,13 @@ export const RATE_LIMIT = object({
     ),
     null,
     'What has a limit of its own; else all requests share one.',
+  ),
+});
+
+export const TRACING = object({
+  sampling: required(
+    percent,
+    'Percent of the traces that begin here which are sampled. Who brings a decision keeps it.',
   ),
 });
 

@@ -9,7 +9,7 @@ import { type ParseContext, readObject, strictEnvelope } from './object.ts';
 import { object, optional, required } from './structure.ts';
 import { dnsSubdomain } from './text-forms.ts';
 import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
-import { FAULT, RATE_LIMIT } from './traffic-policy-requests.ts';
+import { FAULT, RATE_LIMIT, TRACING } from './traffic-policy-requests.ts';
 import { FALLBACK, LATER_MEMBERS } from './traffic-policy-later.ts';
 import { LOAD_BALANCER, loadBalancerOf, type LoadBalancerSpec } from './traffic-policy-load-balancer.ts';
 
@@ -86,6 +86,7 @@ export interface TrafficPolicySpec {
   readonly loadBalancer: LoadBalancerSpec | null;
   readonly rateLimit: RateLimitSpec | null;
   readonly fault: FaultSpec | null;
+  readonly tracing: { readonly sampling: number } | null;
   readonly circuitBreaker: { readonly limits: LimitsSpec | null; readonly outlier: OutlierSpec | null } | null;
   /** Paths of fields that were given and are valid, but which this version does not yet put in force. */
   readonly notInForce: readonly string[];
@@ -112,6 +113,7 @@ export const TRAFFIC_POLICY_SPEC = object({
   fault: optional(FAULT, null, 'Faults on purpose, for tests.'),
   circuitBreaker: optional(CIRCUIT_BREAKER, null, 'Limits, ejection of bad endpoints, fallback.'),
   ...LATER_MEMBERS,
+  tracing: optional(TRACING, null, 'Tracing of requests.'),
 });
 type RawSpec = ValueOf<typeof TRAFFIC_POLICY_SPEC>;
 
@@ -202,6 +204,7 @@ export function parseTrafficPolicy(value: unknown, context: ParseContext): Traff
       loadBalancer: spec.loadBalancer === null ? null : loadBalancerOf(spec.loadBalancer),
       rateLimit: spec.rateLimit === null ? null : rateLimitOf(spec.rateLimit),
       fault: spec.fault === null ? null : faultOf(spec.fault),
+      tracing: spec.tracing,
       circuitBreaker: spec.circuitBreaker === null ? null : circuitBreakerOf(spec.circuitBreaker),
       notInForce: notInForce(spec),
     },

@@ -40,6 +40,8 @@ export interface RoutePolicy {
   readonly retry: RetryPolicy | null;
   /** Null: none. */
   readonly fault: FaultPolicy | null;
+  /** Percent of the traces that begin with such a request which are sampled. Null: not decided here. */
+  readonly sampling: number | null;
 }
 
 export interface FaultPolicy {
@@ -103,6 +105,8 @@ export interface BackendPolicy {
   readonly prefersZone: boolean;
   /** Kept where requests arrive. Null: none. */
   readonly rateLimit: RateLimitPolicy | null;
+  /** For traces that begin where requests arrive, as in RoutePolicy. */
+  readonly sampling: number | null;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
 }
 
@@ -126,6 +130,7 @@ export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
   idleTimeoutMs: 0,
   retry: DEFAULT_RETRY_POLICY,
   fault: null,
+  sampling: null,
 };
 
 /** Envoy's figures. */
@@ -148,5 +153,6 @@ export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   slowStartMs: 0,
   prefersZone: false,
   rateLimit: null,
+  sampling: null,
   retryBudget: { percent: 20, minPerSecond: 10, intervalMs: 10_000 },
 };

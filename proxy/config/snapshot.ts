@@ -4,6 +4,9 @@
  * Objects keep their identity from one snapshot to the next while their resource did not change.
  */
 import type { BalancerConfig } from './balancers.ts';
+import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from './matches.ts';
+import type { RequestFilterConfig } from './request-filters.ts';
+import type { RetryConfig } from './retries.ts';
 
 export interface Snapshot {
   /** By the name asked for: `inbound`, `host:port`, or `address:port` as captured. */
@@ -107,27 +110,6 @@ export interface VirtualHostConfig {
   readonly routes: readonly RouteConfig[];
 }
 
-export type PathMatchConfig =
-  | { readonly kind: 'exact'; readonly value: string }
-  /** Plain string prefix (Envoy `prefix`). */
-  | { readonly kind: 'prefix'; readonly value: string }
-  /** Whole segments (Envoy `path_separated_prefix`). */
-  | { readonly kind: 'segments'; readonly value: string }
-  /** Must match the whole path (RE2 syntax). */
-  | { readonly kind: 'regex'; readonly value: string };
-
-export type StringMatchConfig =
-  | { readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains'; readonly value: string; readonly ignoreCase: boolean }
-  | { readonly kind: 'regex'; readonly value: string }
-  | { readonly kind: 'present'; readonly present: boolean };
-
-export interface ValueMatchConfig {
-  /** Lower-case for headers; `:method` matches the method. */
-  readonly name: string;
-  readonly match: StringMatchConfig;
-  readonly invert: boolean;
-}
-
 export interface HeaderChangeConfig {
   readonly name: string;
   readonly value: string;
@@ -152,41 +134,6 @@ export interface RouteConfig {
   readonly action: RouteActionConfig;
   /** Absent: the route says nothing of other origins. */
   readonly cors?: CorsConfig;
-}
-
-export type RequestFilterConfig = RateLimitConfig | FaultConfig;
-
-/** A token bucket (Envoy LocalRateLimit). */
-export interface RateLimitConfig {
-  readonly kind: 'rate-limit';
-  /** Limits of the same name and figures share their buckets. */
-  readonly name: string;
-  /** Tokens that come in `perMs`. At least 1. */
-  readonly requests: number;
-  readonly perMs: number;
-  /** Tokens of a full bucket. At least 1. */
-  readonly burst: number;
-  /** What has a bucket of its own, all of it together; empty: all requests share one. */
-  readonly key: readonly RateLimitKeyConfig[];
-}
-
-export type RateLimitKeyConfig =
-  | { readonly kind: 'identity' | 'address' }
-  | { readonly kind: 'header'; readonly name: string }
-  /** Null is a variable. Requests with another path are not limited. */
-  | { readonly kind: 'path'; readonly segments: readonly (string | null)[] };
-
-/** Envoy HTTPFault. */
-export interface FaultConfig {
-  readonly kind: 'fault';
-  /** 0: none. */
-  readonly delayMs: number;
-  readonly delayPercent: number;
-  /** 0: none. */
-  readonly abortStatus: number;
-  readonly abortPercent: number;
-  /** Only requests that match all of them. */
-  readonly headers: readonly ValueMatchConfig[];
 }
 
 /** Envoy `CorsPolicy`; texts are values of header fields, empty: not sent. */
@@ -257,35 +204,6 @@ export interface MirrorConfig {
   readonly cluster: string;
   readonly percent: number;
 }
-
-export interface RetryConfig {
-  readonly attempts: number;
-  readonly on: readonly RetryOn[];
-  readonly statuses: readonly number[];
-  readonly perTryTimeoutMs: number;
-  /** Empty: the idempotent methods of RFC 9110 9.2.2. Guards every condition but connect-failure and refused-stream. */
-  readonly methods: readonly string[];
-  /** Lower-case; empty: none. */
-  readonly idempotencyKeyHeader: string;
-  readonly safeResets: boolean;
-  /** gRPC statuses that are tried again; absent: none. */
-  readonly grpc?: readonly GrpcRetryOn[];
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
-  /** Every retry waits at least so long, and the jitter beside; absent: none. */
-  readonly backoffMinMs?: number;
-}
-
-export type RetryOn =
-  | 'connect-failure'
-  | 'refused-stream'
-  | 'reset'
-  | 'gateway-error'
-  | '5xx'
-  | 'retriable-status-codes';
-
-/** Envoy's words (`x-envoy-retry-grpc-on`). */
-export type GrpcRetryOn = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable';
 
 /** Which endpoints are left out for a while, and how long (Envoy `OutlierDetection`). */
 export interface OutlierConfig {

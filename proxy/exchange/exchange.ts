@@ -63,6 +63,8 @@ export class Exchange {
   requestId: string;
   traceId: string;
   spanId: string;
+  /** Its trace begins here, and nobody has decided yet whether it is sampled. */
+  beginsTrace: boolean;
 
   constructor(peer: DownstreamPeer, request: RequestHead, startMs: number) {
     this.peer = peer;
@@ -88,5 +90,6 @@ export class Exchange {
     this.requestId = '';
     this.traceId = '';
     this.spanId = '';
+    this.beginsTrace = false;
   }
 }

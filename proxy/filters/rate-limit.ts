@@ -2,7 +2,7 @@
  * The rate limit of a route: which bucket a request takes its token from, and what its client is told when there is none.
  * The buckets are in the table; here are the keys. Knows no stream.
  */
-import type { RateLimitConfig, RateLimitKeyConfig } from '../config/snapshot.ts';
+import type { RateLimitConfig, RateLimitKeyConfig } from '../config/request-filters.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { HeaderList } from '../http/headers.ts';
 import { RateTable, type Bucket, type Taken } from './rate-table.ts';

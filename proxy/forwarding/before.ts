@@ -1,12 +1,13 @@
 /**
- * What stands between a request and the action of its route: a rate limit, faults on purpose. One verdict for all of it, reached at once.
- * Pure but for the tokens that are taken; knows no stream and no timer.
+ * What stands between a request and the action of its route: whether its trace is sampled, a rate limit, faults on purpose. One verdict for all of it, reached at once.
+ * Pure but for the tokens that are taken and the decision that the request carries on; knows no stream and no timer.
  */
-import type { RequestFilterConfig } from '../config/snapshot.ts';
+import type { RequestFilterConfig } from '../config/request-filters.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Failure } from '../exchange/failure.ts';
 import { localAnswer, type LocalAnswer } from '../exchange/local-answer.ts';
 import { addRateHeaders } from '../filters/rate-limit.ts';
+import { markSampled } from '../telemetry/trace-context.ts';
 import type { ForwardContext } from './context.ts';
 import { decideFault } from './fault.ts';
 
@@ -30,6 +31,10 @@ export function judgeBefore(
 ): Hold | null {
   let delayMs = 0;
   for (const filter of filters) {
+    if (filter.kind === 'sampling') {
+      if (exchange.beginsTrace && random() * 100 < filter.percent) markSampled(exchange.request.headers);
+      continue;
+    }
     if (filter.kind === 'rate-limit') {
       const taken = rates.take(filter, exchange, clock.wall());
       if (taken === null || taken.allowed) continue;

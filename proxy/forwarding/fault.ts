@@ -3,7 +3,7 @@
  * Pure: chance is an argument. Knows no stream and no timer.
  */
 import type { Random } from '#base/random.ts';
-import type { FaultConfig } from '../config/snapshot.ts';
+import type { FaultConfig } from '../config/request-filters.ts';
 import type { HeaderList } from '../http/headers.ts';
 import { linkValue, matchesHeader, type ValueMatcher } from '../routing/match.ts';
 

@@ -3,7 +3,8 @@
  * Pure; knows no head and no stream.
  */
 import { linearSearch } from '#base/regex.ts';
-import type { PathMatchConfig, RegexRewriteConfig } from '../config/snapshot.ts';
+import type { PathMatchConfig } from '../config/matches.ts';
+import type { RegexRewriteConfig } from '../config/snapshot.ts';
 
 interface PathRewrite {
   /** Empty: none. */

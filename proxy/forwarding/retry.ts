@@ -5,7 +5,7 @@
  */
 import { backoffMs } from '#base/backoff.ts';
 import type { Random } from '#base/random.ts';
-import type { GrpcRetryOn, RetryConfig, RetryOn } from '../config/snapshot.ts';
+import type { GrpcRetryOn, RetryConfig, RetryOn } from '../config/retries.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
 import { GRPC } from '../http/grpc.ts';

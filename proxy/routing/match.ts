@@ -3,7 +3,7 @@
  * Knows no order of routes.
  */
 import { linearRegex } from '#base/regex.ts';
-import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from '../config/snapshot.ts';
+import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from '../config/matches.ts';
 import type { HeaderList } from '../http/headers.ts';
 
 /** `value` of a whole-segments prefix has no slash at its end, so that `/a/` and `/a` mean the same (Gateway API PathPrefix). */

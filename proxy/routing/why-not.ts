@@ -2,7 +2,7 @@
  * Why a route does not take a request, said for people, by the same conditions that choose the route. Not on the path of a request.
  * Knows no other route.
  */
-import type { StringMatchConfig, ValueMatchConfig } from '../config/snapshot.ts';
+import type { StringMatchConfig, ValueMatchConfig } from '../config/matches.ts';
 import type { HeaderList } from '../http/headers.ts';
 import { matchesPath, matchesValue, queryValue } from './match.ts';
 import { matchesField } from './route-index.ts';

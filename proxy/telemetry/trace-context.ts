@@ -21,13 +21,23 @@ export class TraceContext {
   readonly parentSpanId: string;
   readonly sampled: boolean;
   readonly requestId: string;
+  /** Nobody before us has decided anything. */
+  readonly begins: boolean;
 
-  constructor(traceId: string, spanId: string, parentSpanId: string, sampled: boolean, requestId: string) {
+  constructor(
+    traceId: string,
+    spanId: string,
+    parentSpanId: string,
+    sampled: boolean,
+    requestId: string,
+    begins: boolean,
+  ) {
     this.traceId = traceId;
     this.spanId = spanId;
     this.parentSpanId = parentSpanId;
     this.sampled = sampled;
     this.requestId = requestId;
+    this.begins = begins;
   }
 }
 
@@ -64,9 +74,9 @@ interface Caller {
 
 /**
  * Gives the request a span of ours: traceparent (and B3, if it came in) then name it, tracestate is combined and bounded, x-request-id is
- * kept or made. `sampleNew` decides for traces that begin here.
+ * kept or made. A trace that begins here is not sampled until `markSampled`.
  */
-export function continueTrace(headers: TraceFields, ids: IdSource, sampleNew = false): TraceContext {
+export function continueTrace(headers: TraceFields, ids: IdSource): TraceContext {
   const fields = headers.fields;
   const found = find(fields);
   const w3c = found.traceparents === 1 ? parseTraceparent(fields[found.traceparent]!) : null;
@@ -74,9 +84,10 @@ export function continueTrace(headers: TraceFields, ids: IdSource, sampleNew = f
   const begins = caller === null || caller.traceId === '';
   const traceId = begins ? ids.traceId() : caller.traceId;
   const spanId = ids.spanId();
-  const flags = caller === null ? RANDOM | (sampleNew ? SAMPLED : 0) : caller.flags;
+  const flags = caller === null ? RANDOM : caller.flags;
   const requestId = (found.requestId === 0 ? '' : fields[found.requestId]!) || ids.requestId();
-  const context = new TraceContext(traceId, spanId, begins ? '' : caller.spanId, (flags & SAMPLED) !== 0, requestId);
+  const parent = begins ? '' : caller.spanId;
+  const context = new TraceContext(traceId, spanId, parent, (flags & SAMPLED) !== 0, requestId, caller === null);
 
   if (found.tracestates > 0) handOnTracestate(headers, found, w3c !== null);
   if (found.b3 !== 0) headers.set('b3', b3Single(context, caller?.shortTraceId === true));
@@ -84,6 +95,17 @@ export function continueTrace(headers: TraceFields, ids: IdSource, sampleNew = f
   if (found.requestId === 0 || requestId !== fields[found.requestId]) headers.set('x-request-id', requestId);
   headers.set('traceparent', `00-${traceId}-${spanId}-${FLAGS[flags]}`);
   return context;
+}
+
+/** The decision for a trace that began with `continueTrace`: in every field that carries it on. */
+export function markSampled(headers: TraceFields): void {
+  const { fields } = headers;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (name === 'traceparent') headers.set(name, `${fields[i + 1]!.slice(0, -2)}${FLAGS[RANDOM | SAMPLED]}`);
+    else if (name === 'x-b3-sampled') headers.set(name, '1');
+    else if (name === 'b3') headers.set(name, fields[i + 1]!.replace(/-0(?=-|$)/, '-1'));
+  }
 }
 
 /** One pass; by length first, as most names differ in it from ours. */

@@ -38,6 +38,7 @@ export function prepareExchange(exchange: Exchange, env: ObserveEnv): void {
   exchange.requestId = trace.requestId;
   exchange.traceId = trace.traceId;
   exchange.spanId = trace.spanId;
+  exchange.beginsTrace = trace.begins;
 }
 
 /** An answer whose body still runs so long after its head is a stream: its length says how long somebody listened, not how fast it came. */

@@ -7,7 +7,8 @@ import { connect, createServer, type IncomingHttpHeaders, type ServerHttp2Stream
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import type { ClusterConfig, RetryConfig, RouteConfig } from '../../proxy/config/snapshot.ts';
+import type { RetryConfig } from '../../proxy/config/retries.ts';
+import type { ClusterConfig, RouteConfig } from '../../proxy/config/snapshot.ts';
 import { parseGrpcTimeout } from '../../proxy/http/grpc.ts';
 import { renderPrometheus } from '../../proxy/telemetry/prometheus.ts';
 import {

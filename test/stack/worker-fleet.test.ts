@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
-import type { RetryConfig } from '../../proxy/config/snapshot.ts';
+import type { RetryConfig } from '../../proxy/config/retries.ts';
 import { Fleet } from '../../proxy/supervisor/workers/fleet.ts';
 import { JoinedMetrics } from '../../proxy/telemetry/joined.ts';
 import { MetricRegistry } from '../../proxy/telemetry/metrics.ts';

@@ -4,7 +4,7 @@
  */
 import type { Test } from 'tap';
 import { inboundCluster } from '#api/names.ts';
-import type { RetryConfig } from '../../proxy/config/snapshot.ts';
+import type { RetryConfig } from '../../proxy/config/retries.ts';
 import type { TestAuthority } from './identities.ts';
 import { openWire, rawUpstream, type RawUpstream, type Wire } from './raw-http.ts';
 import {

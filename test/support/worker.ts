@@ -6,13 +6,13 @@ import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { inboundCluster } from '#api/names.ts';
+import type { RetryConfig } from '../../proxy/config/retries.ts';
 import type {
   ClusterConfig,
   EndpointConfig,
   FilterChainConfig,
   ForwardConfig,
   ListenerConfig,
-  RetryConfig,
   RouteConfig,
   RouteTableConfig,
   TcpNetworkConfig,

@@ -12,7 +12,7 @@ import {
 } from '../../model/policy.ts';
 import { CIRCUIT_BREAKER_FIELDS, settleLimits, settleOutlier } from './circuit-breaker.ts';
 import { LOAD_BALANCER_FIELDS, settleBalancer } from './load-balancer.ts';
-import { FAULT, RATE_LIMIT } from './requests.ts';
+import { FAULT, RATE_LIMIT, SAMPLING } from './requests.ts';
 import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
 import type { Field, Settle } from './settle.ts';
 import { CONNECT_TIMEOUT, IDLE_TIMEOUT, PER_TRY_TIMEOUT, REQUEST_TIMEOUT } from './timeouts.ts';
@@ -32,6 +32,7 @@ export const POLICY_FIELDS: readonly Field<unknown>[] = [
   IDLE_TIMEOUT,
   ...ROUTE_RETRY_FIELDS,
   FAULT,
+  SAMPLING,
   ...BACKEND_FIELDS,
 ];
 
@@ -47,6 +48,7 @@ export function routePolicy(settle: Settle, own: OwnPolicy | null): RoutePolicy 
     idleTimeoutMs: settle(IDLE_TIMEOUT) ?? fallback.idleTimeoutMs,
     retry: settleRetry(settle, own?.retry ?? null),
     fault: settle(FAULT),
+    sampling: settle(SAMPLING),
   };
 }
 
@@ -56,6 +58,7 @@ export function backendPolicy(settle: Settle): BackendPolicy {
     connectTimeoutMs: settle(CONNECT_TIMEOUT) ?? fallback.connectTimeoutMs,
     ...settleBalancer(settle),
     rateLimit: settle(RATE_LIMIT),
+    sampling: settle(SAMPLING),
     retryBudget: settleBudget(settle),
     limits: settleLimits(settle),
     outlier: settleOutlier(settle),

@@ -1,8 +1,8 @@
 /**
- * What stands between a request and the action of its route: `typed_per_filter_config` with Envoy's fault and local rate limit filters,
+ * What stands between a request and the action of its route: `tracing`, `typed_per_filter_config` with Envoy's fault and local rate limit filters,
  * and rate limits with keys, which are ours, in the metadata. Other filters' entries are refused, as Envoy refuses what it does not know.
  */
-import type { Route } from '#api/generated/envoy/config/route/v3/route.ts';
+import type { Route, Tracing } from '#api/generated/envoy/config/route/v3/route.ts';
 import { CorsPolicy } from '#api/generated/envoy/extensions/filters/http/cors/v3/cors.ts';
 import { HTTPFault } from '#api/generated/envoy/extensions/filters/http/fault/v3/fault.ts';
 import { LocalRateLimit } from '#api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts';
@@ -16,8 +16,9 @@ import type {
   RateLimitConfig,
   RateLimitKeyConfig,
   RequestFilterConfig,
-  RouteConfig,
-} from '../snapshot.ts';
+  SamplingConfig,
+} from '../request-filters.ts';
+import type { RouteConfig } from '../snapshot.ts';
 import { decodeCors } from './cors.ts';
 import { durationMs } from './duration.ts';
 import { decodeHeader, TOKEN } from './match.ts';
@@ -36,8 +37,10 @@ export function decodeFilters(route: Route, path: string, problems: Problems): P
     const filter = decodeFilter(any, `${at(path, 'typed_per_filter_config')}["${name}"]`, problems);
     if (filter !== null) filters.push(filter);
   }
-  if (filters.length === 0) return {};
-  return { filters: filters.sort((a, b) => Number(a.kind === 'fault') - Number(b.kind === 'fault')) };
+  const sampling = decodeSampling(route.tracing, at(path, 'tracing'), problems);
+  if (filters.length === 0 && sampling === null) return {};
+  const sorted = filters.sort((a, b) => Number(a.kind === 'fault') - Number(b.kind === 'fault'));
+  return { filters: sampling === null ? sorted : [sampling, ...sorted] };
 }
 
 /** Who may ask across origins stands apart: it changes the route before anything holds the request. */
@@ -49,6 +52,17 @@ export function decodeRouteCors(route: Route, path: string, problems: Problems):
     return policy === null ? {} : { cors: decodeCors(policy, where, problems) };
   }
   return {};
+}
+
+/** A decision that a request brings is kept whatever is said here, as with Envoy's defaults for the other two shares. */
+function decodeSampling(tracing: Tracing | undefined, path: string, problems: Problems): SamplingConfig | null {
+  if (tracing === undefined) return null;
+  const { clientSampling, randomSampling, overallSampling } = tracing;
+  if (clientSampling !== undefined && percentOf(clientSampling) !== 100)
+    refuse(problems, at(path, 'client_sampling'), 'a share of requests', 'all');
+  if (overallSampling !== undefined && percentOf(overallSampling) !== 100)
+    refuse(problems, at(path, 'overall_sampling'), 'a share of requests', 'all');
+  return randomSampling === undefined ? null : { kind: 'sampling', percent: percentOf(randomSampling) };
 }
 
 function decodeFilter(any: Any, path: string, problems: Problems): RequestFilterConfig | null {

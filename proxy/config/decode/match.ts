@@ -6,7 +6,8 @@ import type { HeaderMatcher, QueryParameterMatcher, RouteMatch } from '#api/gene
 import type { RegexMatcher, StringMatcher } from '#api/generated/envoy/type/matcher/v3/matcher.ts';
 import type { Problems } from '#base/problems.ts';
 import { linearRegex } from '#base/regex.ts';
-import type { PathMatchConfig, RouteConfig, StringMatchConfig, ValueMatchConfig } from '../snapshot.ts';
+import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from '../matches.ts';
+import type { RouteConfig } from '../snapshot.ts';
 import { at, refuse } from './unsupported.ts';
 
 /** RFC 9110 5.6.2. */

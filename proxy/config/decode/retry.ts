@@ -5,7 +5,7 @@
 import type { RetryPolicy } from '#api/generated/envoy/config/route/v3/route.ts';
 import type { RetryOptions } from '#api/generated/tulle/config/v1/config.ts';
 import type { Problems } from '#base/problems.ts';
-import type { GrpcRetryOn, RetryConfig, RetryOn } from '../snapshot.ts';
+import type { GrpcRetryOn, RetryConfig, RetryOn } from '../retries.ts';
 import { durationMs } from './duration.ts';
 import { TOKEN } from './match.ts';
 import { at, refuse } from './unsupported.ts';

@@ -2,7 +2,8 @@
  * What happens when an endpoint fails: tried again where that is safe, answered with a reason where it is not, within budget and time.
  */
 import t, { type Test } from 'tap';
-import type { ClusterConfig, ForwardConfig, RetryConfig } from '../../../proxy/config/snapshot.ts';
+import type { RetryConfig } from '../../../proxy/config/retries.ts';
+import type { ClusterConfig, ForwardConfig } from '../../../proxy/config/snapshot.ts';
 import { answering, okResponse, openWire, rawUpstream, type RawUpstream, type Wire } from '../../support/raw-http.ts';
 import {
   change,

@@ -1,6 +1,6 @@
 /** Paths rewritten as Envoy does. What filters of Gateway API come to is tested in test/conformance. */
 import t from 'tap';
-import type { PathMatchConfig } from '../../../proxy/config/snapshot.ts';
+import type { PathMatchConfig } from '../../../proxy/config/matches.ts';
 import { rewrittenPath } from '../../../proxy/forwarding/path-rewrite.ts';
 
 t.test('a path is rewritten by prefix or by expression, and the query stays', async (t) => {

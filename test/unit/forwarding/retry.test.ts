@@ -1,7 +1,7 @@
 /** When another attempt is made, how long it waits, and how many there may be in all. */
 import t from 'tap';
 import { seededRandom } from '#base/random.ts';
-import type { RetryConfig } from '../../../proxy/config/snapshot.ts';
+import type { RetryConfig } from '../../../proxy/config/retries.ts';
 import type { Failure, FailureKind } from '../../../proxy/exchange/failure.ts';
 import { localCounts } from '../../../proxy/exchange/pod-counts.ts';
 import { RetryBudget } from '../../../proxy/forwarding/retry-budget.ts';

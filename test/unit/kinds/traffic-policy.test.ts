@@ -117,6 +117,7 @@ tracing: { sampling: 10 }`) as unknown;
     },
     rateLimit: { requests: 100, perMs: 1000, burst: 200, key: [{ kind: 'clientIdentity' }] },
     fault: { delay: { percent: 10, durationMs: 500 }, abort: { percent: 1, status: 503 }, headers: [] },
+    tracing: { sampling: 10 },
     circuitBreaker: {
       limits: { connections: 1024, pendingRequests: 1024, requests: 1024, requestsPerConnection: 0 },
       outlier: {
@@ -129,7 +130,7 @@ tracing: { sampling: 10 }`) as unknown;
         keepEndpoints: 1,
       },
     },
-    notInForce: ['spec.retries.hedge', 'spec.circuitBreaker.fallback', 'spec.healthCheck', 'spec.tracing'],
+    notInForce: ['spec.retries.hedge', 'spec.circuitBreaker.fallback', 'spec.healthCheck'],
   });
 });
 
@@ -153,6 +154,7 @@ t.test('what is not given is null, and what is in force is not listed', async (t
     loadBalancer: { policy: 'Random', hashOn: null, slowStartMs: null, prefer: null },
     rateLimit: null,
     fault: null,
+    tracing: null,
     circuitBreaker: null,
     notInForce: [],
   });

@@ -1,13 +1,8 @@
 /** Which route a request gets: Envoy's domains, declared order, and every kind of condition. */
 import t from 'tap';
 import { randomInt, seededRandom } from '#base/random.ts';
-import type {
-  PathMatchConfig,
-  RouteConfig,
-  RouteTableConfig,
-  StringMatchConfig,
-  ValueMatchConfig,
-} from '../../../proxy/config/snapshot.ts';
+import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from '../../../proxy/config/matches.ts';
+import type { RouteConfig, RouteTableConfig } from '../../../proxy/config/snapshot.ts';
 import { HeaderList } from '../../../proxy/http/headers.ts';
 import { chooseCluster, linkRoute } from '../../../proxy/routing/route.ts';
 import { findRoute, linkRouteTable } from '../../../proxy/routing/table.ts';

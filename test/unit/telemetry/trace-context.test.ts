@@ -4,7 +4,7 @@ import t from 'tap';
 import { randomInt, seededRandom } from '#base/random.ts';
 import { HeaderList } from '../../../proxy/http/headers.ts';
 import { PooledIds } from '../../../proxy/telemetry/ids.ts';
-import { continueTrace } from '../../../proxy/telemetry/trace-context.ts';
+import { continueTrace, markSampled } from '../../../proxy/telemetry/trace-context.ts';
 
 interface Case {
   name: string;
@@ -28,7 +28,9 @@ const OURS = 'b'.repeat(16);
 
 function continued(fields: Record<string, string>, sampleNew = false): Record<string, string> {
   const headers = new HeaderList(Object.entries(fields).flat());
-  const { sampled, parentSpanId } = continueTrace(headers, ids, sampleNew);
+  const { sampled: asked, parentSpanId, begins } = continueTrace(headers, ids);
+  const sampled = asked || (begins && sampleNew);
+  if (begins && sampleNew) markSampled(headers);
   const entries = Array.from(
     { length: headers.size },
     (_, i) => headers.fields.slice(i * 2, i * 2 + 2) as [string, string],
