@@ -28,6 +28,7 @@ export const EXTENSION = {
   fault: 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
   localRateLimit: 'type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
   rateLimit: 'type.googleapis.com/tulle.config.v1.RateLimit',
+  fallback: 'type.googleapis.com/tulle.config.v1.Fallback',
   router: 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
   upstreamTls: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
   downstreamTls: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
@@ -55,6 +56,7 @@ export const EXTENSION = {
 
 /** Keys in `typed_filter_metadata`. */
 export const METADATA = {
+  fallback: 'tulle.fallback',
   hashPolicy: 'tulle.hash_policy',
   outbound: 'tulle.outbound',
   rateLimit: 'tulle.rate_limit',

@@ -34,6 +34,7 @@ function hop(s: Sighting, startMs: number): readonly string[] {
   const lines = [
     `+${s.startWallMs - startMs} ms  ${where}: ${resultOf(s)} after ${ms(s.durationMs)}`,
     ...(s.direction === 'inbound' ? [`  from ${s.downstreamAddress}, ${peerText(s.downstreamPeer)}`] : []),
+    ...(s.fallback === '' ? [] : [`  a fallback answered in the place of ${s.fallback}`]),
     ...(s.delayed ? ['  made to wait on purpose (fault.delay)'] : []),
     ...(s.detail === '' ? [] : [`  ${s.detail}`]),
     ...(s.direction === 'outbound' && s.route !== '' ? [`  route ${s.route}, backend ${s.cluster || 'none'}`] : []),

@@ -146,9 +146,12 @@ function retryLines({ action, waits }: Explanation): readonly string[] {
     `each try ${limitText(retry?.perTryTimeoutMs ?? 0)}`,
     `silence ${limitText(idleTimeoutMs)}`,
   ].join(', ');
-  if (retry === null || waits.length === 0) return [limits, 'nothing is tried again'];
+  if (retry === null || (waits.length === 0 && retry.hedge === undefined)) return [limits, 'nothing is tried again'];
   const on = [...retry.on, ...retry.statuses.map(String), ...(retry.grpc ?? []).map((name) => `gRPC ${name}`)];
   const times = waits.map(({ retry, fromMs, toMs }) => `retry ${retry} after ${fromMs} to ${toMs} ms`);
+  const { hedge } = retry;
+  if (hedge !== undefined)
+    times.push(`beside a try without answer after ${formatDuration(hedge.afterMs)}, at most ${hedge.max}`);
   return [limits, `up to ${1 + retry.attempts} tries, again on ${on.join(', ')}`, ...times];
 }
 
@@ -158,11 +161,11 @@ function limitText(ms: number): string {
 
 function failureLines(failures: readonly FailureLine[]): readonly string[] {
   return columns(
-    failures.map(({ when, retried, status, reason, grpcStatus }) => {
+    failures.map(({ when, retried, status, reason, grpcStatus, fallback }) => {
       const grpc = grpcStatus < 0 ? '' : `, grpc-status ${grpcStatus}`;
       const answer = reason === '' ? `${status} of the application` : `${status}, tulle-reason: ${reason}${grpc}`;
       const again = retried === 'yes' ? 'tried again, at last' : `not tried again (${retried.replace(/^no: /, '')}),`;
-      return [when, `${again} ${answer}`];
+      return [when, `${again} ${answer}${fallback === '' ? '' : `; the fallback answers: ${fallback}`}`];
     }),
   );
 }

@@ -4,14 +4,19 @@
  */
 import type { ReferenceGrant } from '../kinds/reference-grant.ts';
 
-const GATEWAY_GROUP = 'gateway.networking.k8s.io';
-
-/** Kinds of routes that refer to backends. */
-export type RouteKind = 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' | 'TCPRoute';
+/** API groups of the kinds that refer to backends. */
+const GROUPS = {
+  HTTPRoute: 'gateway.networking.k8s.io',
+  GRPCRoute: 'gateway.networking.k8s.io',
+  TLSRoute: 'gateway.networking.k8s.io',
+  TCPRoute: 'gateway.networking.k8s.io',
+  TrafficPolicy: 'tulle.dev',
+} as const;
+export type ReferringKind = keyof typeof GROUPS;
 
 export interface Grants {
-  /** Whether routes of this kind in `fromNamespace` may refer to the Service. */
-  permits(kind: RouteKind, fromNamespace: string, namespace: string, service: string): boolean;
+  /** Whether objects of this kind in `fromNamespace` may refer to the Service. */
+  permits(kind: ReferringKind, fromNamespace: string, namespace: string, service: string): boolean;
 }
 
 export function grantTable(grants: ReadonlyMap<string, ReferenceGrant>): Grants {
@@ -21,7 +26,7 @@ export function grantTable(grants: ReadonlyMap<string, ReferenceGrant>): Grants 
       (byNamespace.get(namespace) ?? []).some(
         ({ spec }) =>
           spec.from.some(
-            (from) => from.group === GATEWAY_GROUP && from.kind === kind && from.namespace === fromNamespace,
+            (from) => from.group === GROUPS[kind] && from.kind === kind && from.namespace === fromNamespace,
           ) && spec.to.some((to) => isService(to) && (to.name === '' || to.name === service)),
       ),
   };

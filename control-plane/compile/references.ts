@@ -1,12 +1,12 @@
 /**
- * Where a backendRef of a route leads, or why it leads nowhere, with the reasons of Gateway API (HTTPRoute, ResolvedRefs).
+ * Where a backendRef of a route or policy leads, or why it leads nowhere, with the reasons of Gateway API (HTTPRoute, ResolvedRefs).
  * Knows neither filters nor weights.
  */
 import { err, ok, type Result } from '#base/result.ts';
 import type { KubeObject } from '../kinds/meta.ts';
 import type { PlainBackendRef } from '../kinds/route-references.ts';
 import type { Service } from '../kinds/service.ts';
-import type { Grants, RouteKind } from './grants.ts';
+import type { Grants, ReferringKind } from './grants.ts';
 import { meshPorts } from './services.ts';
 
 export interface Backend {
@@ -27,24 +27,24 @@ export interface Referents {
 }
 
 /**
- * @param parent the Service that the route is attached to: a consumer's route may lead back to it from another namespace
+ * @param parent the Service that a route is attached to: a consumer's route may lead back to it from another namespace. Null: none
  */
 export function resolveBackend(
-  ref: PlainBackendRef,
-  route: KubeObject & { readonly kind: RouteKind },
-  parent: Service,
+  ref: Omit<PlainBackendRef, 'weight'>,
+  referrer: KubeObject & { readonly kind: ReferringKind },
+  parent: Service | null,
   { services, grants }: Referents,
 ): Result<Backend, Unresolved> {
-  const namespace = ref.namespace === '' ? route.meta.namespace : ref.namespace;
+  const own = referrer.meta.namespace;
+  const namespace = ref.namespace === '' ? own : ref.namespace;
   const name = `Service ${namespace}/${ref.name}`;
   if ((ref.group !== '' && ref.group !== 'core') || ref.kind !== 'Service') {
     const kind = ref.group === '' ? ref.kind : `${ref.group}/${ref.kind}`;
     return err({ reason: 'InvalidKind', message: `${kind} ${ref.name} is no Service, only Services can be backends` });
   }
-  const isOwn = namespace === route.meta.namespace;
-  const isParent = namespace === parent.meta.namespace && ref.name === parent.meta.name;
-  if (!isOwn && !isParent && !grants.permits(route.kind, route.meta.namespace, namespace, ref.name)) {
-    const message = `${name} is in another namespace: that takes a ReferenceGrant there, from ${route.kind} in ${route.meta.namespace}`;
+  const isParent = parent !== null && namespace === parent.meta.namespace && ref.name === parent.meta.name;
+  if (namespace !== own && !isParent && !grants.permits(referrer.kind, own, namespace, ref.name)) {
+    const message = `${name} is in another namespace: that takes a ReferenceGrant there, from ${referrer.kind} in ${own}`;
     return err({ reason: 'RefNotPermitted', message });
   }
   const service = services.get(`${namespace}/${ref.name}`);

@@ -71,7 +71,7 @@ export function captureTable(mesh: Mesh, client: Client): RouteConfiguration {
       .filter(({ protocol }) => mayCarryHttp(protocol))
       .map((port) => virtualHost(mesh, client, service, port, taken)),
   );
-  const externals = [...mesh.externals.values()].flatMap((external) => externalHosts(external, taken));
+  const externals = [...mesh.externals.values()].flatMap((external) => externalHosts(mesh, external, taken));
   const isRefused = unknownDestinationsFor(mesh.outbound, client.namespace) === 'refuse';
   const routes = isRefused
     ? [refusal(502, 'the mesh does not know this destination')]
@@ -81,7 +81,7 @@ export function captureTable(mesh: Mesh, client: Client): RouteConfiguration {
 }
 
 /** Hosts below a `*.` are left out: Envoy can resolve only names that it knows. */
-function externalHosts(external: MeshExternal, taken: Set<string>): VirtualHost[] {
+function externalHosts({ clusterDomain }: Mesh, external: MeshExternal, taken: Set<string>): VirtualHost[] {
   return external.ports
     .filter(({ protocol }) => mayCarryHttp(protocol))
     .flatMap((port) =>
@@ -90,7 +90,7 @@ function externalHosts(external: MeshExternal, taken: Set<string>): VirtualHost[
         .flatMap((host) => {
           const name = destinationName(host, port.port);
           const domains = [name, ...(port.port === 80 ? [host] : [])].filter((d) => !taken.has(d) && taken.add(d));
-          const routes = [externalRoute(name, { external, port, host, address: '' })];
+          const routes = [externalRoute(name, { external, port, host, address: '' }, clusterDomain)];
           return domains.length === 0
             ? []
             : [VirtualHost.fromPartial({ name, domains, routes, includeRequestAttemptCount: true })];

@@ -35,17 +35,17 @@ export function externalListener(name: string, target: ExternalTarget, address: 
   return listener;
 }
 
-export function externalRoutes(name: string, target: ExternalTarget): RouteConfiguration {
+export function externalRoutes(name: string, target: ExternalTarget, clusterDomain: string): RouteConfiguration {
   const virtualHosts = [
-    { name, domains: ['*'], routes: [externalRoute(name, target)], includeRequestAttemptCount: true },
+    { name, domains: ['*'], routes: [externalRoute(name, target, clusterDomain)], includeRequestAttemptCount: true },
   ];
   return RouteConfiguration.fromPartial({ name, virtualHosts });
 }
 
 /** The server is asked by the name that it has, whatever the application wrote. */
-export function externalRoute(name: string, target: ExternalTarget): Route {
+export function externalRoute(name: string, target: ExternalTarget, clusterDomain: string): Route {
   const { routePolicy, policy } = target.port;
-  const plain = plainRoute(name, routePolicy);
+  const plain = plainRoute(name, routePolicy, clusterDomain);
   // Nobody of ours is at the other end: each caller keeps the limit for itself.
   const route = policy.rateLimit === null ? plain : limitRoute(plain, name, policy.rateLimit);
   const { action } = route;

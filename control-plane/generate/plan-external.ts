@@ -6,6 +6,7 @@ import { Listener } from '#api/generated/envoy/config/listener/v3/listener.ts';
 import { RouteConfiguration } from '#api/generated/envoy/config/route/v3/route.ts';
 import { addressName, destinationName, TYPE, type ResourceType } from '#api/names.ts';
 import type { ExternalTarget } from '../model/external.ts';
+import type { Mesh } from '../model/mesh.ts';
 import type { Client, Plan } from './client.ts';
 import { externalCluster, externalListener, externalRoutes } from './externals.ts';
 
@@ -15,6 +16,7 @@ export function externalName({ host, address, port }: ExternalTarget): string {
 
 /** Null: there is no such resource. Endpoints come with the cluster, which resolves its name by itself. */
 export function planExternal(
+  { clusterDomain }: Pick<Mesh, 'clusterDomain'>,
   client: Client,
   type: ResourceType,
   asked: string,
@@ -41,7 +43,7 @@ export function planExternal(
       });
     }
     case TYPE.route:
-      return made('', () => RouteConfiguration.encode(externalRoutes(name, target)).finish());
+      return made('', () => RouteConfiguration.encode(externalRoutes(name, target, clusterDomain)).finish());
     case TYPE.cluster:
       return made('', () => Cluster.encode(externalCluster(name, target, dialect)).finish());
     case TYPE.endpoints:

@@ -56,7 +56,7 @@ export function plan(mesh: Mesh, client: Client, type: ResourceType, name: strin
     case 'service':
       return planService(mesh, client, type, name, full, destination);
     case 'external':
-      return planExternal(client, type, name, full, destination);
+      return planExternal(mesh, client, type, name, full, destination);
     case 'workload':
       return planAddress(client, type, full, destination);
   }

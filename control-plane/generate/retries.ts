@@ -1,9 +1,12 @@
-/** Retries of a route: Envoy's policy, and in our own metadata what Envoy has no field for. Knows no budget: that is the cluster's. */
+/**
+ * Retries of a route and its fallback: Envoy's policy, and in our own metadata what Envoy has no field for.
+ * Knows no budget: that is the cluster's.
+ */
 import { RetryPolicy as RetryPolicyMessage } from '#api/generated/envoy/config/route/v3/route.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
-import { RetryOptions } from '#api/generated/tulle/config/v1/config.ts';
+import { Fallback, RetryOptions } from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION } from '#api/names.ts';
-import type { RetryCondition, RetryPolicy, RoutePolicy } from '../model/policy.ts';
+import type { FallbackPolicy, RetryCondition, RetryPolicy, RoutePolicy } from '../model/policy.ts';
 import { duration, pack } from './messages.ts';
 
 /** Envoy's words (`x-envoy-retry-on`). */
@@ -30,8 +33,26 @@ export function retryPolicy({ retry, perTryTimeoutMs }: RoutePolicy): RetryPolic
   });
 }
 
-export function retryOptions({ methods, idempotencyKeyHeader, safeResets, backoffMinMs }: RetryPolicy): Any {
+export function retryOptions({ methods, idempotencyKeyHeader, safeResets, backoffMinMs, hedge }: RetryPolicy): Any {
   const minBackoff = backoffMinMs === 0 ? undefined : duration(backoffMinMs);
-  const options = { methods: [...methods], idempotencyKeyHeader, safeResets, minBackoff };
-  return pack(EXTENSION.retryOptions, RetryOptions, options);
+  const hedges = hedge === null ? {} : { hedgeAfter: duration(hedge.afterMs), maxHedges: hedge.max };
+  const options = { methods: [...methods], idempotencyKeyHeader, safeResets, minBackoff, ...hedges };
+  return pack(EXTENSION.retryOptions, RetryOptions, RetryOptions.fromPartial(options));
+}
+
+/** What answers in the place of the route's clusters. @param clusterName of a Service port */
+export function fallbackMessage(
+  fallback: FallbackPolicy,
+  clusterName: (backend: { readonly service: string; readonly namespace: string; readonly port: number }) => string,
+): Any {
+  if (fallback.kind === 'backend') {
+    return pack(
+      EXTENSION.fallback,
+      Fallback,
+      Fallback.fromPartial({ kind: { $case: 'cluster', value: clusterName(fallback) } }),
+    );
+  }
+  const { status, headers, body } = fallback;
+  const value = { status, headers: headers.map(([name, text]) => ({ name, value: text })), body };
+  return pack(EXTENSION.fallback, Fallback, Fallback.fromPartial({ kind: { $case: 'response', value } }));
 }

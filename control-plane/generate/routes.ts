@@ -21,7 +21,7 @@ import type { Arrival } from './arrivals.ts';
 import { faultConfig, limitRoute, share, tracing } from './filters.ts';
 import { corsConfig } from './cors.ts';
 import { duration } from './messages.ts';
-import { retryOptions, retryPolicy } from './retries.ts';
+import { fallbackMessage, retryOptions, retryPolicy } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrites.ts';
 import { routeMatch } from './route-matches.ts';
 
@@ -52,10 +52,14 @@ export function plainTable(name: string, cluster: string, arrival: Arrival | nul
   return RouteConfiguration.fromPartial({ name, virtualHosts: [{ name, domains: ['*'], routes }] });
 }
 
-/** @param policy nothing is retried and no time is set when it is left out */
+/**
+ * @param policy nothing is retried and no time is set when it is left out
+ * @param clusterDomain where the policy may name a Service
+ */
 export function plainRoute(
   cluster: string,
   policy: RoutePolicy = { ...DEFAULT_ROUTE_POLICY, retry: null },
+  clusterDomain = '',
 ): RouteMessage {
   return RouteMessage.fromPartial({
     name: 'default',
@@ -64,7 +68,7 @@ export function plainRoute(
       $case: 'route',
       value: { ...forwardAction(policy), clusterSpecifier: { $case: 'cluster', value: cluster } },
     },
-    ...retryMetadata(policy),
+    ...routeMetadata(policy, clusterDomain),
     typedPerFilterConfig: faultConfig(policy.fault),
     tracing: tracing(policy.sampling),
   });
@@ -88,7 +92,7 @@ export function routeMessages(routes: readonly Route[], context: RouteContext): 
       name,
       match: routeMatch(match, context.dialect),
       action: message,
-      ...(message.$case === 'route' && retryMetadata(policy)),
+      ...(message.$case === 'route' && routeMetadata(policy, context.clusterDomain)),
       typedPerFilterConfig: { ...corsConfig(route.cors), ...faultConfig(policy.fault) },
       tracing: tracing(policy.sampling),
       ...headerEdits(requestHeaders, responseHeaders),
@@ -145,14 +149,20 @@ function forwardAction(policy: RoutePolicy): RouteActionMessage {
   });
 }
 
-function retryMetadata({ retry }: RoutePolicy): Pick<RouteMessage, 'metadata'> {
-  if (retry === null) return {};
-  return { metadata: { filterMetadata: {}, typedFilterMetadata: { [METADATA.retry]: retryOptions(retry) } } };
+function routeMetadata({ retry, fallback }: RoutePolicy, clusterDomain: string): Pick<RouteMessage, 'metadata'> {
+  if (retry === null && fallback === null) return {};
+  const typedFilterMetadata = {
+    ...(retry !== null && { [METADATA.retry]: retryOptions(retry) }),
+    ...(fallback !== null && {
+      [METADATA.fallback]: fallbackMessage(fallback, (backend) => clusterName(backend, { clusterDomain })),
+    }),
+  };
+  return { metadata: { filterMetadata: {}, typedFilterMetadata } };
 }
 
 function clusterName(
   { service, namespace, port }: Pick<WeightedBackend, 'service' | 'namespace' | 'port'>,
-  { clusterDomain }: RouteContext,
+  { clusterDomain }: Pick<RouteContext, 'clusterDomain'>,
 ): string {
   return destinationName(`${service}.${namespace}.svc.${clusterDomain}`, port);
 }

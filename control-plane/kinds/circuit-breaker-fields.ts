@@ -1,9 +1,11 @@
 /**
- * The fields of TrafficPolicy's circuit breaker that are in force: limits, and ejection of endpoints that fail.
+ * The fields of TrafficPolicy's circuit breaker: limits, ejection of endpoints that fail, and what answers instead.
  * Knows nothing of precedence and of defaults; those stand in the model.
  */
-import { duration, integer, MAX_INT32, type Field, type ValueOf } from './field.ts';
-import { defaulted, object, optional, required, type Rule } from './structure.ts';
+import { duration, integer, MAX_INT32, string, type Field, type ValueOf } from './field.ts';
+import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
+import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
+import { exactlyOne } from './traffic-policy-parts.ts';
 
 const count = (min: number): Field<number> => integer(min, MAX_INT32);
 
@@ -59,5 +61,34 @@ export const OUTLIER = object({
     count(0),
     null,
     'As many endpoints stay, however bad all are; of several, one may always be ejected. Default 1.',
+  ),
+});
+
+const HEADERS = list(
+  object({ name: required(headerName, 'Name of the header.'), value: required(headerValue, 'Its value.') }),
+  {
+    maxItems: 16,
+    unique: { keys: ['name'], of: ({ name }) => name },
+  },
+);
+
+export const FALLBACK = exactlyOne({
+  backendRef: optional(
+    object({
+      name: required(dnsLabel1035, 'Name of a Service.'),
+      namespace: optional(dnsLabel, '', "Its namespace; else the policy's."),
+      port: required(portNumber, 'Port of the Service.'),
+    }),
+    null,
+    'Another backend that answers instead.',
+  ),
+  response: optional(
+    object({
+      status: required(integer(200, 599), 'Status of the answer.'),
+      headers: optional(HEADERS, [], 'Headers of the answer.'),
+      body: optional(string({ maxLength: 4096 }), '', 'Body of the answer.'),
+    }),
+    null,
+    'A fixed answer.',
   ),
 });

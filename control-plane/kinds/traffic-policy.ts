@@ -2,7 +2,7 @@
  * TrafficPolicy (tulle.dev/v1alpha1): how calls to a Service, a Service port or a route behave.
  * The schema is `crds/trafficpolicies.yaml`; a null here means "not given", so that precedence can be settled field by field.
  */
-import { LIMITS, OUTLIER } from './circuit-breaker-fields.ts';
+import { FALLBACK, LIMITS, OUTLIER } from './circuit-breaker-fields.ts';
 import { ANYTHING, type ValueOf } from './field.ts';
 import type { KubeObject } from './meta.ts';
 import { type ParseContext, readObject, strictEnvelope } from './object.ts';
@@ -10,7 +10,7 @@ import { object, optional, required } from './structure.ts';
 import { dnsSubdomain } from './text-forms.ts';
 import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
 import { FAULT, RATE_LIMIT, TRACING } from './traffic-policy-requests.ts';
-import { FALLBACK, LATER_MEMBERS } from './traffic-policy-later.ts';
+import { LATER_MEMBERS } from './traffic-policy-later.ts';
 import { LOAD_BALANCER, loadBalancerOf, type LoadBalancerSpec } from './traffic-policy-load-balancer.ts';
 
 export interface PolicyTargetRef {
@@ -74,6 +74,17 @@ export interface OutlierSpec {
   readonly keepEndpoints: number | null;
 }
 
+/** What answers in the place of a backend that cannot. */
+export type FallbackSpec =
+  | { readonly kind: 'backend'; readonly namespace: string; readonly service: string; readonly port: number }
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      /** Names in lower case. */
+      readonly headers: readonly (readonly [name: string, value: string])[];
+      readonly body: string;
+    };
+
 export interface TrafficPolicySpec {
   readonly targetRefs: readonly PolicyTargetRef[];
   readonly timeouts: {
@@ -87,7 +98,11 @@ export interface TrafficPolicySpec {
   readonly rateLimit: RateLimitSpec | null;
   readonly fault: FaultSpec | null;
   readonly tracing: { readonly sampling: number } | null;
-  readonly circuitBreaker: { readonly limits: LimitsSpec | null; readonly outlier: OutlierSpec | null } | null;
+  readonly circuitBreaker: {
+    readonly limits: LimitsSpec | null;
+    readonly outlier: OutlierSpec | null;
+    readonly fallback: FallbackSpec | null;
+  } | null;
   /** Paths of fields that were given and are valid, but which this version does not yet put in force. */
   readonly notInForce: readonly string[];
 }
@@ -125,10 +140,7 @@ const TRAFFIC_POLICY = object({
 
 /** The topmost path of each thing that was given and is not in force, in the order of the schema. */
 function notInForce(spec: RawSpec): readonly string[] {
-  const { retries } = spec;
   const given: readonly (readonly [path: string, isGiven: boolean])[] = [
-    ['spec.retries.hedge', (retries?.hedge ?? null) !== null],
-    ['spec.circuitBreaker.fallback', (spec.circuitBreaker?.fallback ?? null) !== null],
     ...(Object.keys(LATER_MEMBERS) as (keyof typeof LATER_MEMBERS)[]).map(
       (key) => [`spec.${key}`, spec[key] !== null] as const,
     ),
@@ -171,14 +183,27 @@ function faultOf({ delay, abort, headers }: NonNullable<RawSpec['fault']>): Faul
   };
 }
 
-function circuitBreakerOf({
-  limits,
-  outlier,
-}: NonNullable<RawSpec['circuitBreaker']>): TrafficPolicySpec['circuitBreaker'] {
-  if (outlier === null) return { limits, outlier };
+type RawFallback = NonNullable<NonNullable<RawSpec['circuitBreaker']>['fallback']>;
+
+function fallbackOf({ backendRef, response }: RawFallback, ownNamespace: string): FallbackSpec {
+  if (backendRef !== null) {
+    const { name, namespace, port } = backendRef;
+    return { kind: 'backend', namespace: namespace === '' ? ownNamespace : namespace, service: name, port };
+  }
+  const { status = 503, headers = [], body = '' } = response ?? {};
+  return { kind: 'response', status, headers: headers.map(({ name, value }) => [name.toLowerCase(), value]), body };
+}
+
+function circuitBreakerOf(
+  { limits, outlier, fallback: given }: NonNullable<RawSpec['circuitBreaker']>,
+  ownNamespace: string,
+): TrafficPolicySpec['circuitBreaker'] {
+  const fallback = given === null ? null : fallbackOf(given, ownNamespace);
+  if (outlier === null) return { limits, outlier, fallback };
   const { interval, ejection, ...rest } = outlier;
   return {
     limits,
+    fallback,
     outlier: {
       ...rest,
       intervalMs: interval,
@@ -205,7 +230,8 @@ export function parseTrafficPolicy(value: unknown, context: ParseContext): Traff
       rateLimit: spec.rateLimit === null ? null : rateLimitOf(spec.rateLimit),
       fault: spec.fault === null ? null : faultOf(spec.fault),
       tracing: spec.tracing,
-      circuitBreaker: spec.circuitBreaker === null ? null : circuitBreakerOf(spec.circuitBreaker),
+      circuitBreaker:
+        spec.circuitBreaker === null ? null : circuitBreakerOf(spec.circuitBreaker, common.meta.namespace),
       notInForce: notInForce(spec),
     },
   }));

@@ -27,6 +27,8 @@ export interface RetryPolicy {
   readonly backoffMaxMs: number;
   /** Every retry waits at least so long, jitter beside; 0: none. */
   readonly backoffMinMs: number;
+  /** Another try beside one that was not answered for so long; null: none. */
+  readonly hedge: { readonly afterMs: number; readonly max: number } | null;
 }
 
 export interface RoutePolicy {
@@ -40,9 +42,21 @@ export interface RoutePolicy {
   readonly retry: RetryPolicy | null;
   /** Null: none. */
   readonly fault: FaultPolicy | null;
+  /** What answers when the backends of the route cannot. Null: none. */
+  readonly fallback: FallbackPolicy | null;
   /** Percent of the traces that begin with such a request which are sampled. Null: not decided here. */
   readonly sampling: number | null;
 }
+
+export type FallbackPolicy =
+  /** A Service port that is there and may be asked. */
+  | { readonly kind: 'backend'; readonly namespace: string; readonly service: string; readonly port: number }
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      readonly headers: readonly (readonly [name: string, value: string])[];
+      readonly body: string;
+    };
 
 export interface FaultPolicy {
   readonly delay: { readonly percent: number; readonly durationMs: number } | null;
@@ -122,6 +136,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   backoffBaseMs: 25,
   backoffMaxMs: 250,
   backoffMinMs: 0,
+  hedge: null,
 };
 
 export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
@@ -130,6 +145,7 @@ export const DEFAULT_ROUTE_POLICY: RoutePolicy = {
   idleTimeoutMs: 0,
   retry: DEFAULT_RETRY_POLICY,
   fault: null,
+  fallback: null,
   sampling: null,
 };
 

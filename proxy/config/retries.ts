@@ -1,4 +1,4 @@
-/** What is tried again, as configuration of a route. Plain data. */
+/** What is tried again, and what answers when that was in vain, as configuration of a route. Plain data. */
 
 export interface RetryConfig {
   readonly attempts: number;
@@ -16,6 +16,8 @@ export interface RetryConfig {
   readonly backoffMaxMs: number;
   /** Every retry waits at least so long, and the jitter beside; absent: none. */
   readonly backoffMinMs?: number;
+  /** Tries beside a slow one; absent: none. */
+  readonly hedge?: { readonly afterMs: number; readonly max: number };
 }
 
 export type RetryOn =
@@ -28,3 +30,14 @@ export type RetryOn =
 
 /** Envoy's words (`x-envoy-retry-grpc-on`). */
 export type GrpcRetryOn = 'cancelled' | 'deadline-exceeded' | 'internal' | 'resource-exhausted' | 'unavailable';
+
+/** What answers in the place of a route's backends: another cluster, or we ourselves. */
+export type FallbackConfig =
+  | { readonly kind: 'cluster'; readonly cluster: string }
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      /** Names in lower case. */
+      readonly headers: readonly (readonly [name: string, value: string])[];
+      readonly body: string;
+    };

@@ -6,7 +6,7 @@
 import type { BalancerConfig } from './balancers.ts';
 import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from './matches.ts';
 import type { RequestFilterConfig } from './request-filters.ts';
-import type { RetryConfig } from './retries.ts';
+import type { FallbackConfig, RetryConfig } from './retries.ts';
 
 export interface Snapshot {
   /** By the name asked for: `inbound`, `host:port`, or `address:port` as captured. */
@@ -194,6 +194,8 @@ export interface ForwardConfig {
   readonly retry: RetryConfig | null;
   /** Clusters that get a copy of requests; absent: none (Envoy `request_mirror_policies`). */
   readonly mirrors?: readonly MirrorConfig[];
+  /** Absent: none. */
+  readonly fallback?: FallbackConfig;
   /** Requests carry `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
   readonly countAttempts?: boolean;
   /** The failure when the chosen cluster does not exist (Envoy `cluster_not_found_response_code`); absent: `no-cluster`, 503. */

@@ -52,6 +52,8 @@ export class Exchange {
   /** Of a gRPC call, as its client reads it; -1: none yet, or no call. */
   grpcStatus: number;
   failure: Failure | null;
+  /** A fallback answers: the status or the kind of failure that called for it; empty: none does. */
+  fellBack: string;
   /** It was made to wait on purpose. */
   delayed: boolean;
   bytesReceived: number;
@@ -82,6 +84,7 @@ export class Exchange {
     this.status = 0;
     this.grpcStatus = -1;
     this.failure = null;
+    this.fellBack = '';
     this.delayed = false;
     this.bytesReceived = 0;
     this.bytesSent = 0;

@@ -23,6 +23,8 @@ export interface EndpointMeters {
     bytesOut: number,
   ): void;
   retry(): void;
+  /** A try beside another is over. @param won it gave the answer */
+  hedge(won: boolean): void;
 }
 
 /** Who judges an endpoint by what becomes of attempts (outlier detection). */

@@ -1,6 +1,7 @@
 /**
  * One try of a request: an endpoint, a stream to it, how long it took, and what came of it.
- * Knows no route, no retry and no other try: its owner decides what follows. Several may run beside each other.
+ * Knows no route, no retry and no other try: its owner decides until the head of an answer is there, and says who gets the rest of it.
+ * Several may run beside each other.
  *
  *   asked --stream--> open --end, failure or cancel--> over
  *
@@ -16,19 +17,27 @@ import type { ResponseHead } from '../http/message.ts';
 import { NEVER } from './deadlines.ts';
 import { peerFailure } from './outcome.ts';
 
-/** Who an attempt belongs to. Nothing is called any more once it is over. */
+/** Who an attempt belongs to until it is answered. Nothing is called any more once it is over. */
 export interface AttemptOwner {
   /** The request is to be written to `stream` now; within `start`, or later. */
   onAttemptOpen(attempt: Attempt, stream: UpstreamStream): void;
   onAttemptInterim(attempt: Attempt, head: ResponseHead): void;
   /** @param peerKind the failure that the peer's sidecar names as the reason of this answer; null: the application answers */
+  /** `deliver` or `cancel` before it returns. */
   onAttemptHead(attempt: Attempt, head: ResponseHead, peerKind: FailureKind | null, nowMs: number): void;
-  onAttemptData(attempt: Attempt, chunk: Buffer, start: number, end: number): void;
   onAttemptDrain(attempt: Attempt): void;
   /** The attempt is over. */
-  onAttemptEnd(attempt: Attempt, trailers: HeaderList | null): void;
-  /** The attempt is over. */
   onAttemptFailure(attempt: Attempt, kind: FailureKind, sent: Failure['sent'], detail: string): void;
+}
+
+/** Who gets what follows the head of an answer. */
+export interface AnswerSink {
+  /** The bytes are valid only during the call. */
+  onAnswerData(attempt: Attempt, chunk: Buffer, start: number, end: number): void;
+  /** The attempt is over. */
+  onAnswerEnd(trailers: HeaderList | null): void;
+  /** The attempt is over. */
+  onAnswerBroken(kind: FailureKind, sent: Failure['sent'], detail: string): void;
 }
 
 const FAILURE_COST_MS = 1000;
@@ -41,7 +50,10 @@ export class Attempt implements UpstreamSink {
   readonly startMs: number;
   /** Clock milliseconds at which it must have been answered; NEVER: no limit of its own. */
   dueMs = NEVER;
+  /** It was started beside another. */
+  isHedge = false;
   readonly #owner: AttemptOwner;
+  #sink: AnswerSink | null = null;
   readonly #clock: Clock;
   #state: 'asked' | 'open' | 'over' = 'asked';
   #stream: UpstreamStream | null = null;
@@ -71,6 +83,11 @@ export class Attempt implements UpstreamSink {
   start(): void {
     const stream = this.endpoint.acquire(this);
     if (stream !== null) this.#open(stream);
+  }
+
+  /** Who gets the rest of the answer, whose head the owner has just seen. */
+  deliver(sink: AnswerSink): void {
+    this.#sink = sink;
   }
 
   /** Gives it up, or ends it after its stream was handed over. The owner hears no more. */
@@ -119,7 +136,7 @@ export class Attempt implements UpstreamSink {
   }
 
   onResponseData(chunk: Buffer, start: number, end: number): void {
-    this.#owner.onAttemptData(this, chunk, start, end);
+    this.#sink?.onAnswerData(this, chunk, start, end);
   }
 
   onResponseEnd(trailers: HeaderList | null): void {
@@ -128,7 +145,7 @@ export class Attempt implements UpstreamSink {
     }
     this.#stream = null;
     this.#over();
-    this.#owner.onAttemptEnd(this, trailers);
+    this.#sink?.onAnswerEnd(trailers);
   }
 
   onUpstreamDrain(): void {
@@ -141,7 +158,8 @@ export class Attempt implements UpstreamSink {
     this.#failure = kind;
     this.endpoint.latency.penalize(FAILURE_COST_MS, this.#clock.now() + FAILURE_MEMORY_MS);
     this.#over();
-    this.#owner.onAttemptFailure(this, kind, sent, detail);
+    if (this.#sink === null) this.#owner.onAttemptFailure(this, kind, sent, detail);
+    else this.#sink.onAnswerBroken(kind, sent, detail);
   }
 
   #open(stream: UpstreamStream): void {

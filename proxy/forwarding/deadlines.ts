@@ -18,8 +18,10 @@ export class Deadlines extends Deadline {
   requestMs = NEVER;
   /** All of a gRPC call, to the end of its answer. */
   callMs = NEVER;
-  /** The present try. */
+  /** The try under way that is due first. */
   tryMs = NEVER;
+  /** Another try beside those under way. */
+  hedgeMs = NEVER;
   /** Waiting for an endpoint, a destination, the next try, or the end of a delay. */
   waitMs = NEVER;
   /** `100 Continue` is sent by us if nobody did. */
@@ -52,6 +54,7 @@ export class Deadlines extends Deadline {
   answered(): void {
     this.requestMs = NEVER;
     this.tryMs = NEVER;
+    this.hedgeMs = NEVER;
     this.continueMs = NEVER;
   }
 
@@ -63,7 +66,8 @@ export class Deadlines extends Deadline {
   /** To be called when one became earlier; what became later is found out when the time comes. */
   arm(): void {
     if (this.#stopped) return;
-    const earliest = Math.min(this.requestMs, this.callMs, this.tryMs, this.waitMs, this.continueMs, this.idleMs);
+    const ofTries = Math.min(this.tryMs, this.hedgeMs, this.waitMs);
+    const earliest = Math.min(ofTries, this.requestMs, this.callMs, this.continueMs, this.idleMs);
     if (earliest === NEVER) {
       if (this.wheelSlot >= 0) this.#wheel.cancel(this);
     } else if (this.wheelSlot < 0 || earliest < this.dueMs) {

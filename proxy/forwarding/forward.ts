@@ -1,48 +1,45 @@
 /**
- * The middle of a request: route, endpoint, attempts, relay of both bodies, answer, record.
- * Knows no socket and no protocol version; every step is a call from the client's end, from an attempt, or a deadline, without promise
- * or closure. What concerns one try alone is the attempt's.
+ * The middle of a request: route, cluster, relay of both bodies, answer, record; what else answers when the cluster cannot.
+ * Knows no socket and no protocol version; every step is a call from the client's end, from the tries, or a deadline, without promise
+ * or closure. Which endpoint is tried, and when again, is decided by the tries at a cluster (tries.ts).
  *
- *   parked --begin--> waiting (endpoint | backoff) <--> trying --> done
- *     any state: fail -> local answer (nothing sent down yet) or reset -> done
- *
- * Hooks: what stands before an endpoint is chosen goes into `#admit`, the choice is `#try`, what a bad outcome leads to is `#retry`,
- * and how an attempt ended is told to `UpstreamEndpoint.observer` by the attempt itself.
+ *   parked --begin--> held (a delay on purpose) --> trying --> answering --> done
+ *     any state: fail -> fallback, local answer (nothing sent down yet) or reset -> done
  */
 import type { ForwardConfig, WeightedClusterConfig } from '../config/snapshot.ts';
 import { Exchange, type DownstreamPeer } from '../exchange/exchange.ts';
 import { FAILURES, type Failure, type FailureKind } from '../exchange/failure.ts';
 import { continueHead, localAnswer, type LocalAnswer } from '../exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream, UpstreamStream } from '../exchange/stream.ts';
-import type { EndpointWaiter, UpstreamCluster, UpstreamEndpoint } from '../exchange/upstream.ts';
+import type { UpstreamCluster } from '../exchange/upstream.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { chooseCluster, type Route } from '../routing/route.ts';
 import { crossOrigin } from '../routing/cors.ts';
 import { findRoute, type RouteTable } from '../routing/table.ts';
-import { Attempt, type AttemptOwner } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
 import { judgeBefore, type Hold } from './before.ts';
 import type { ForwardContext } from './context.ts';
 import { type DeadlineOwner, Deadlines, NEVER } from './deadlines.ts';
 import { directAnswer } from './direct-answer.ts';
 import { RequestBody } from './request-body.ts';
 import { editRequest, editResponse } from './edits.ts';
-import { hashOf } from './hash-key.ts';
 import { callDeadlineMs, cutShort, noteHead, noteTrailers } from './grpc-call.ts';
 import { sayIfRetried, tellNextHop } from './hops.ts';
 import { chooseMirrors, Mirrors } from './mirror.ts';
-import { outcomeOf, peerSaid } from './outcome.ts';
-import { decideRetry, isInVain, retriedRequest, retryDelayMs, type AttemptOutcome } from './retry.ts';
-import { earlierTry, nameRequest } from './recall.ts';
+import { peerSaid } from './outcome.ts';
+import { callsForFallback, FALLBACK_HEADER, fallbackAnswer, mayMove } from './fallback.ts';
+import { nameRequest, triedInVain, wordOf } from './recall.ts';
+import type { AttemptOutcome } from './retry.ts';
+import { Tries, type TriesOwner } from './tries.ts';
 import { openTunnel } from './tunnel.ts';
 
-type Phase = 'parked' | 'held' | 'endpoint' | 'backoff' | 'trying' | 'done';
+type Phase = 'parked' | 'held' | 'trying' | 'answering' | 'done';
 
 /** RFC 9110 10.1.1: how long the proxy lets a client wait for `100 Continue` before it sends one itself. */
 const CONTINUE_AFTER_MS = 1000;
-const NO_ENDPOINTS: readonly UpstreamEndpoint[] = [];
 
-export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter, DeadlineOwner {
+export class Forwarding implements DownstreamSink, TriesOwner, DeadlineOwner {
   readonly exchange: Exchange;
   readonly #context: ForwardContext;
   readonly #downstream: DownstreamStream;
@@ -51,11 +48,12 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
   #action: ForwardConfig | null = null;
   #route: Route | null = null;
   #choice: WeightedClusterConfig | null = null;
-  /** The present try. */
+  #tries: Tries | null = null;
+  /** Whose answer goes down. */
   #attempt: Attempt | null = null;
-  #tried: UpstreamEndpoint[] | null = null;
+  /** Where the request goes when the route's own backend cannot answer; null: nowhere. */
+  #fallback: UpstreamCluster | null = null;
   readonly #body: RequestBody;
-  #answering = false;
   #mirrors: Mirrors | null = null;
   /** What follows when a delay on purpose is over. */
   #held: (() => void) | null = null;
@@ -96,10 +94,11 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
   fail(kind: FailureKind, detail: string, side: Failure['side'] = 'local', sent: Failure['sent'] = 'nothing'): void {
     if (this.#phase === 'done') return;
     const failure: Failure = { kind, side, sent, detail };
+    if (this.#fallBack({ kind: 'failure', failure })) return;
     this.exchange.failure = failure;
-    if (kind === 'request-timeout') this.#attempt?.silent(kind);
+    if (kind === 'request-timeout') this.#tries?.silent(kind);
     this.#release();
-    if (this.#answering) {
+    if (this.#phase === 'answering') {
       this.#finish();
       return cutShort(this.#downstream, this.exchange, failure);
     }
@@ -118,15 +117,15 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     }
     this.#due.moved();
     this.#mirrors?.take(chunk, start, end);
-    this.#body.take(chunk, start, end, this.#attempt?.stream ?? null);
+    this.#body.take(chunk, start, end, this.#upstream);
   }
 
   onRequestEnd(trailers: HeaderList | null): void {
     if (this.#body.hasEnded) return;
     this.#body.end(trailers);
     this.#mirrors?.end(trailers);
-    const stream = this.#attempt?.stream;
-    if (stream !== undefined && stream !== null) this.#body.sendEnd(stream);
+    const stream = this.#upstream;
+    if (stream !== null) this.#body.sendEnd(stream);
   }
 
   onDownstreamDrain(): void {
@@ -135,64 +134,64 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
 
   onDownstreamReset(detail: string): void {
     if (this.#phase === 'done') return;
-    this.#attempt?.silent(null);
+    this.#tries?.silent(null);
     this.exchange.failure = { kind: 'downstream-reset', side: 'downstream', sent: 'nothing', detail };
     this.#release();
     this.#finish();
   }
 
-  // --- what an attempt tells us ---------------------------------------------------------------------------------
+  // --- what the tries tell us -----------------------------------------------------------------------------------
 
-  onAttemptOpen(_attempt: Attempt, stream: UpstreamStream): void {
-    const head = this.exchange.request;
-    tellNextHop(this.exchange, this.#action, this.#due, this.#context.clock.now());
+  onTryOpen(attempt: Attempt, stream: UpstreamStream): void {
+    const x = this.exchange;
+    const head = x.request;
+    const now = this.#context.clock.now();
+    tellNextHop(x, this.#action, this.#due, attempt.dueMs, now);
     stream.writeHead(head, head.body);
-    const policy = this.#action?.retry ?? null;
-    this.#body.sendTo(stream, policy !== null && this.exchange.attempts <= policy.attempts);
-    if (head.expectContinue && !this.#body.hasEnded && this.exchange.attempts === 1) {
-      this.#due.continueMs = this.#context.clock.now() + CONTINUE_AFTER_MS;
+    this.#body.sendTo(stream, this.#fallback !== null || this.#tries?.mayRepeat === true);
+    if (head.expectContinue && !this.#body.hasEnded && x.attempts === 1) {
+      this.#due.continueMs = now + CONTINUE_AFTER_MS;
       this.#due.arm();
     }
   }
 
-  onAttemptDrain(): void {
-    this.#body.onUpstreamDrain();
-  }
-
-  onAttemptInterim(_attempt: Attempt, head: ResponseHead): void {
-    if (this.#answering) return;
+  onTryInterim(head: ResponseHead): void {
     if (head.status === 100) this.#due.continueMs = NEVER;
     this.#downstream.writeInterim(head);
   }
 
-  onAttemptHead(attempt: Attempt, head: ResponseHead, peerKind: FailureKind | null, nowMs: number): void {
-    this.#due.moved();
-    const outcome = outcomeOf(head, peerKind, this.exchange.isGrpc);
-    if (outcome !== null && this.#retry(attempt, outcome)) return;
+  onAnswer(
+    attempt: Attempt,
+    head: ResponseHead,
+    peerKind: FailureKind | null,
+    outcome: AttemptOutcome | null,
+    nowMs: number,
+  ): void {
+    this.#attempt = attempt;
+    if (outcome !== null && this.#fallBack(outcome)) return;
     if (peerKind !== null) this.exchange.failure = peerSaid(peerKind);
     this.#answer(attempt, head, nowMs);
   }
 
-  onAttemptData(attempt: Attempt, chunk: Buffer, start: number, end: number): void {
+  onGivenUp({ kind, detail, side, sent }: Failure): void {
+    this.fail(kind, detail, side, sent);
+  }
+
+  onAnswerData(attempt: Attempt, chunk: Buffer, start: number, end: number): void {
     this.exchange.bytesSent += end - start;
     this.#due.moved();
     if (!this.#downstream.writeData(chunk, start, end)) attempt.stream?.pauseResponse();
   }
 
-  onAttemptEnd(_attempt: Attempt, trailers: HeaderList | null): void {
+  onAnswerEnd(trailers: HeaderList | null): void {
     noteTrailers(this.exchange, trailers);
     // Over before the client is told: its next request may be read within that call, and limits must not count this one any more.
     this.#finish();
     this.#downstream.end(trailers);
   }
 
-  onAttemptFailure(attempt: Attempt, kind: FailureKind, sent: Failure['sent'], detail: string): void {
-    if (this.#retry(attempt, { kind: 'failure', failure: { kind, side: 'upstream', sent, detail } })) return;
+  onAnswerBroken(kind: FailureKind, sent: Failure['sent'], detail: string): void {
     this.fail(kind, detail, 'upstream', sent);
-  }
-
-  onEndpoints(): void {
-    if (this.#phase === 'endpoint') this.#try();
   }
 
   onDue(nowMs: number): void {
@@ -200,7 +199,8 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     if (due.requestMs <= nowMs || due.callMs <= nowMs)
       this.fail('request-timeout', 'the request timeout is over', 'local', 'head');
     else if (due.idleMs <= nowMs) this.fail('idle-timeout', 'nothing moved for the idle timeout', 'local', 'head');
-    else if (due.tryMs <= nowMs) this.#tryTimedOut();
+    else if (due.tryMs <= nowMs) this.#tries?.onTryDue(nowMs);
+    else if (due.hedgeMs <= nowMs) this.#tries?.onHedgeDue(nowMs);
     else if (due.waitMs <= nowMs) this.#waitOver();
     else if (due.continueMs <= nowMs) this.#sendContinue();
   }
@@ -224,6 +224,8 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     if (cluster === undefined)
       return this.fail(action.missingCluster ?? 'no-cluster', `cluster ${choice.cluster} is not known`);
     this.#choice = choice;
+    const { fallback } = action;
+    if (fallback?.kind === 'cluster') this.#fallback = clusters.get(fallback.cluster) ?? null;
     const mirrors = action.mirrors === undefined ? null : chooseMirrors(action.mirrors, clusters, this.#context.random);
     this.#admit(cluster, route, action, mirrors);
   }
@@ -235,15 +237,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     mirrors: readonly UpstreamCluster[] | null,
   ): void {
     const x = this.exchange;
-    x.cluster = cluster;
-    const { requests } = cluster.pod;
-    if (!requests.take(cluster.config.limits.requests)) {
-      x.cluster = null;
-      this.fail('overflow', `cluster ${cluster.config.name} has ${requests.total} requests under way`);
-      return;
-    }
-    // Retries of a hop before us pay for none of ours.
-    if (x.outerAttempts <= 1) cluster.budgetDeposit(x.startMs);
+    if (!this.#enter(cluster)) return;
     editRequest(x.request, route.config, action, this.#choice, cluster.config.service);
     // A delay on purpose takes nothing of the time that the answer may take (as in Envoy, whose clock starts behind the fault filter).
     this.#due.admit(x.delayed ? this.#context.clock.now() : x.startMs, action, callDeadlineMs(x), x.outerTimeoutMs);
@@ -252,77 +246,74 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
       this.#mirrors = new Mirrors(mirrors, x.request, action.timeoutMs, this.#context);
       this.#body.copyTo(this.#mirrors);
     }
-    this.#try();
+    this.#try(cluster);
     if (this.#body.hasEnded) this.#mirrors?.end(this.#body.trailers);
   }
 
-  #try(): void {
+  /** Counts the request at a cluster; false: it has as many as it may, and that is said. */
+  #enter(cluster: UpstreamCluster): boolean {
     const x = this.exchange;
-    const cluster = x.cluster;
-    if (cluster === null) return;
-    const now = this.#context.clock.now();
-    const endpoint = cluster.picker.pick(now, this.#context.random, this.#tried ?? NO_ENDPOINTS, hashOf(cluster, x));
-    if (endpoint === null) return this.#waitForEndpoint(cluster, now);
-    cluster.unwait(this);
-    x.endpoint = endpoint;
-    x.attempts++;
-    x.tryMs = now - x.startMs;
-    const attempt = new Attempt(this, endpoint, this.#context.clock, now);
-    this.#attempt = attempt;
-    this.#phase = 'trying';
-    this.#due.waitMs = NEVER;
-    const perTryMs = this.#action?.retry?.perTryTimeoutMs ?? 0;
-    this.#due.tryMs = perTryMs > 0 ? now + perTryMs : NEVER;
-    this.#due.arm();
-    attempt.start();
-  }
-
-  #waitForEndpoint(cluster: UpstreamCluster, now: number): void {
-    if (this.#phase === 'endpoint') return;
-    if (this.#tried !== null || this.#context.endpointWaitMs <= 0 || !cluster.wait(this)) {
-      this.fail('no-healthy-endpoint', `cluster ${cluster.config.name} has no endpoint that is ready`);
-      return;
-    }
-    this.#phase = 'endpoint';
-    this.#due.waitMs = now + this.#context.endpointWaitMs;
-    this.#due.arm();
-  }
-
-  /** True: another try is scheduled, and what came of this one is forgotten. */
-  #retry(attempt: Attempt, outcome: AttemptOutcome): boolean {
-    const x = this.exchange;
-    const policy = this.#action?.retry ?? null;
-    const { cluster } = x;
-    if (policy === null || cluster === null || this.#answering) return false;
-    const retried = retriedRequest(policy, x, this.#body.isReplayable);
-    const verdict = decideRetry(policy, retried, outcome, x.attempts);
-    const now = this.#context.clock.now();
-    if (verdict !== 'yes' || !cluster.budgetWithdraw(now)) {
-      if (isInVain(verdict, x.attempts)) this.#context.givenUp.note(x.traceId, this.#context.clock.wall());
+    const { requests } = cluster.pod;
+    if (!requests.take(cluster.config.limits.requests)) {
+      this.fail('overflow', `cluster ${cluster.config.name} has ${requests.total} requests under way`);
       return false;
     }
-    attempt.endpoint.meters.retry();
-    (this.#tried ??= []).push(attempt.endpoint);
-    (x.earlier ??= []).push(earlierTry(attempt, outcome, x, now));
-    attempt.cancel();
-    this.#attempt = null;
+    x.cluster = cluster;
+    // Retries of a hop before us pay for none of ours.
+    if (x.outerAttempts <= 1) cluster.budgetDeposit(x.startMs);
+    return true;
+  }
+
+  #leave(): void {
+    const { cluster } = this.exchange;
+    if (cluster !== null) cluster.pod.requests.add(-1);
+  }
+
+  #try(cluster: UpstreamCluster): void {
+    this.#phase = 'trying';
+    const policy = this.#action?.retry ?? null;
+    const tries = new Tries(this, this.#context, this.exchange, cluster, policy, this.#body, this.#due);
+    this.#tries = tries;
+    tries.start();
+  }
+
+  /** True: something else answers. Once, and only while nothing went down. */
+  #fallBack(outcome: AttemptOutcome): boolean {
+    const x = this.exchange;
+    const config = this.#action?.fallback;
+    if (config === undefined || x.fellBack !== '' || this.#phase === 'answering' || !callsForFallback(outcome))
+      return false;
+    const cluster = this.#fallback;
+    if (
+      config.kind === 'cluster' &&
+      (cluster === null || !mayMove(this.#action?.retry ?? null, x, this.#body, outcome))
+    )
+      return false;
+    x.fellBack = wordOf(outcome);
+    if (x.endpoint !== null) (x.earlier ??= []).push(triedInVain(x, x.endpoint, this.#context.clock.now()));
+    this.#context.fellBack(x);
+    this.#release();
+    if (config.kind === 'response') {
+      if (outcome.kind === 'failure') x.failure = outcome.failure;
+      this.#answerLocally(fallbackAnswer(config, x));
+      return true;
+    }
+    this.#leave();
+    x.cluster = null;
     x.endpoint = null;
-    const afterMs = outcome.kind === 'response' ? outcome.retryAfterMs : 0;
-    this.#phase = 'backoff';
-    this.#due.tryMs = NEVER;
-    this.#due.waitMs = now + retryDelayMs(policy, x.attempts - 1, afterMs, this.#context.random);
-    this.#due.arm();
+    if (cluster !== null && this.#enter(cluster)) this.#try(cluster);
     return true;
   }
 
   #answer(attempt: Attempt, head: ResponseHead, now: number): void {
     const x = this.exchange;
-    this.#answering = true;
+    this.#phase = 'answering';
     this.#due.answered();
     this.#body.release();
     noteHead(x, head);
     x.headMs = now - x.startMs;
     sayIfRetried(x, head.headers, this.#context);
+    if (x.fellBack !== '') head.headers.set(FALLBACK_HEADER, x.fellBack);
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     this.#downstream.writeHead(head, head.body);
     const upstream = head.status === 101 ? attempt.handOver() : null;
@@ -342,7 +333,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
 
   /** Sends an answer of our own, with the headers of the route as Envoy has it, and ends the exchange; a body that is still coming ends with the connection. */
   #answerLocally({ head, bodyKind, body }: LocalAnswer): void {
-    this.#answering = true;
+    this.#phase = 'answering';
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     noteHead(this.exchange, head);
     nameRequest(this.exchange, head.headers);
@@ -354,33 +345,27 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     this.#downstream.end(null);
   }
 
-  #tryTimedOut(): void {
-    this.#due.tryMs = NEVER;
-    const attempt = this.#attempt;
-    if (attempt === null) return;
-    attempt.silent('per-try-timeout');
-    const failure: Failure = { kind: 'per-try-timeout', side: 'local', sent: 'head', detail: 'the try took too long' };
-    if (this.#answering || this.#retry(attempt, { kind: 'failure', failure })) return;
-    this.fail(failure.kind, failure.detail, failure.side, failure.sent);
-  }
-
   #waitOver(): void {
     this.#due.waitMs = NEVER;
     if (this.#phase === 'held') this.#held?.();
-    else if (this.#phase === 'backoff') this.#try();
-    else if (this.#phase === 'endpoint') {
-      this.fail('no-healthy-endpoint', `no endpoint became ready within ${this.#context.endpointWaitMs} ms`);
-    }
+    else this.#tries?.onWaitOver();
   }
 
   #sendContinue(): void {
     this.#due.continueMs = NEVER;
-    if (!this.#answering && !this.#body.hasEnded) this.#downstream.writeInterim(continueHead());
+    if (this.#phase !== 'answering' && !this.#body.hasEnded) this.#downstream.writeInterim(continueHead());
+  }
+
+  /** Where the request body goes; null: nowhere yet. */
+  get #upstream(): UpstreamStream | null {
+    const attempt = this.#attempt;
+    if (attempt !== null) return attempt.stream;
+    return this.#tries === null ? null : this.#tries.stream;
   }
 
   /** Gives up what waits and what runs. */
   #release(): void {
-    if (this.#phase === 'endpoint') this.exchange.cluster?.unwait(this);
+    this.#tries?.cancel();
     this.#attempt?.cancel();
     this.#attempt = null;
   }
@@ -389,8 +374,7 @@ export class Forwarding implements DownstreamSink, AttemptOwner, EndpointWaiter,
     if (this.#phase === 'done') return;
     this.#phase = 'done';
     this.#attempt?.cancel();
-    const { cluster } = this.exchange;
-    if (cluster !== null) cluster.pod.requests.add(-1);
+    this.#leave();
     this.#due.stop();
     this.#body.release();
     this.#context.record(this.exchange);

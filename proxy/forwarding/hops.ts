@@ -34,11 +34,20 @@ export function readHop(exchange: Exchange): void {
   exchange.outerTimeoutMs = countIn(headers, EXPECTED_TIMEOUT_HEADER);
 }
 
-/** Writes what is left of all times, and which try this is, into the head that goes out next. */
-export function tellNextHop(exchange: Exchange, action: ForwardConfig | null, due: Deadlines, nowMs: number): void {
+/**
+ * Writes what is left of all times, and which try this is, into the head that goes out next.
+ * @param tryMs clock milliseconds at which this try is over
+ */
+export function tellNextHop(
+  exchange: Exchange,
+  action: ForwardConfig | null,
+  due: Deadlines,
+  tryMs: number,
+  nowMs: number,
+): void {
   const { headers } = exchange.request;
   if (due.callMs !== NEVER) passDeadline(headers, due.callMs - nowMs);
-  const answerMs = Math.min(due.requestMs, due.tryMs);
+  const answerMs = Math.min(due.requestMs, tryMs);
   if (answerMs !== NEVER) headers.set(EXPECTED_TIMEOUT_HEADER, String(Math.max(1, Math.floor(answerMs - nowMs))));
   // A retry stays one for all hops that come after.
   if (action?.countAttempts === true)

@@ -9,7 +9,7 @@ import type { UpstreamStream } from '../exchange/stream.ts';
 import type { UpstreamCluster } from '../exchange/upstream.ts';
 import type { HeaderList } from '../http/headers.ts';
 import { EMPTY_BODY, RequestHead, bodyOfLength } from '../http/message.ts';
-import { Attempt, type AttemptOwner } from './attempt.ts';
+import { Attempt, type AnswerSink, type AttemptOwner } from './attempt.ts';
 import type { ForwardContext, MirrorOutcome } from './context.ts';
 
 /** Without a timeout of the route, a copy is given up after this (Envoy's default timeout of a route). */
@@ -96,7 +96,7 @@ function copyOf(request: RequestHead): RequestHead {
 }
 
 /** One copy on its way to one backend. */
-class Copy extends Deadline implements AttemptOwner {
+class Copy extends Deadline implements AttemptOwner, AnswerSink {
   readonly #cluster: UpstreamCluster;
   readonly #head: RequestHead;
   readonly #body: Buffer;
@@ -141,12 +141,19 @@ class Copy extends Deadline implements AttemptOwner {
 
   /** Nobody reads the answer. */
   onAttemptInterim(): void {}
-  onAttemptHead(): void {}
-  onAttemptData(): void {}
+  onAnswerData(): void {}
   onAttemptDrain(): void {}
 
-  onAttemptEnd(): void {
+  onAttemptHead(attempt: Attempt): void {
+    attempt.deliver(this);
+  }
+
+  onAnswerEnd(): void {
     this.#over('answered');
+  }
+
+  onAnswerBroken(): void {
+    this.#over('failed');
   }
 
   onAttemptFailure(): void {

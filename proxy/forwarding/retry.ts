@@ -35,7 +35,11 @@ export interface RetriedRequest {
 }
 
 /** What was asked of an upgrade may have been done already, as little repeatable as the CONNECT that it becomes. */
-export function retriedRequest(policy: RetryConfig, exchange: Exchange, replayable: boolean): RetriedRequest {
+export function retriedRequest(
+  policy: Pick<RetryConfig, 'idempotencyKeyHeader'>,
+  exchange: Exchange,
+  replayable: boolean,
+): RetriedRequest {
   const { request, isGrpc, outerAttempts } = exchange;
   const key = policy.idempotencyKeyHeader;
   const method = request.upgrade === '' ? request.method : 'CONNECT';
@@ -95,13 +99,24 @@ export function decideRetry(
   return attemptsMade > policy.attempts ? 'no: attempts' : 'yes';
 }
 
+/** A bad answer that nobody wants to try again stands, even while another try is under way; a failure is no answer. */
+export function isAnswerable(verdict: RetryVerdict, outcome: AttemptOutcome): boolean {
+  return outcome.kind === 'response' && verdict !== 'yes' && verdict !== 'no: attempts';
+}
+
+/** Whether a request may be under way twice: what may reach an application twice, and only once in a chain of hops. */
+export function mayHedge(policy: RetryConfig, request: RetriedRequest): boolean {
+  if (!request.replayable || request.isOuterRetry) return false;
+  return mayRepeat(policy, request) || (request.isGrpc && policy.grpc !== undefined);
+}
+
 /** Of the verdict on the last try: it was tried again, by us or below, or only the budget stands against it. */
 export function isInVain(verdict: RetryVerdict, attemptsMade: number): boolean {
   return attemptsMade > 1 || verdict === 'yes' || verdict === 'no: tried below';
 }
 
-/** Costs nobody anything to try again, however many hops do so. */
-function neverArrived(outcome: AttemptOutcome): boolean {
+/** It did not reach an application: it costs nobody anything to try again, however many hops do so. */
+export function neverArrived(outcome: AttemptOutcome): boolean {
   if (outcome.kind === 'response') return outcome.unsentReason;
   return FAILURES[outcome.failure.kind].retry === 'unsent' || outcome.failure.sent === 'nothing';
 }
@@ -184,7 +199,7 @@ function onGrpcFailure(policy: RetryConfig, { isGrpc }: RetriedRequest, { kind }
   return isGrpc && onGrpcStatus(policy, FAILURES[kind].grpc);
 }
 
-function mayRepeat(policy: RetryConfig, request: RetriedRequest): boolean {
+export function mayRepeat(policy: Pick<RetryConfig, 'methods'>, request: RetriedRequest): boolean {
   if (request.hasIdempotencyKey) return true;
   if (policy.methods.length > 0) return policy.methods.includes(request.method);
   return IDEMPOTENT_METHODS.has(request.method);

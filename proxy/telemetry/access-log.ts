@@ -22,6 +22,8 @@ export interface AccessRecord {
   readonly responseFlags: string;
   /** The word of `tulle-reason`; empty when the answer is the upstream's. */
   readonly reason: string;
+  /** What a fallback answered in the place of; empty: none did. */
+  readonly fallback: string;
   readonly durationMs: number;
   /** `address:port` of the last attempt. */
   readonly upstreamHost: string;
@@ -55,6 +57,7 @@ export function formatAccess(record: AccessRecord): string {
     grpc_status: record.grpcStatus ?? undefined,
     response_flags: record.responseFlags,
     reason: accessText(record.reason),
+    fallback: accessText(record.fallback),
     duration_ms: Math.round(record.durationMs * 1000) / 1000,
     upstream_host: accessText(record.upstreamHost),
     upstream_cluster: accessText(record.upstreamCluster),

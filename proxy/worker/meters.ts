@@ -61,6 +61,12 @@ const FAMILIES = {
   requestBytes: ['tulle_request_bytes_total', 'Bytes of request bodies.', EDGE_LABELS],
   responseBytes: ['tulle_response_bytes_total', 'Bytes of response bodies.', EDGE_LABELS],
   retries: ['tulle_retries_total', 'Tries after the first.', EDGE_LABELS],
+  hedges: [
+    'tulle_hedges_total',
+    'Tries beside another: those that gave the answer, and those that did not.',
+    [...EDGE_LABELS, 'outcome'],
+  ],
+  fallbacks: ['tulle_fallbacks_total', 'Requests that a fallback answers.', ['cluster', 'reason']],
   localAnswers: ['tulle_local_answers_total', 'Answers that the sidecar gave itself.', ['direction', 'reason']],
   refused: [
     'tulle_refused_requests_total',
@@ -125,6 +131,8 @@ export class Meters {
   readonly requestBytes: MetricFamily<Counter>;
   readonly responseBytes: MetricFamily<Counter>;
   readonly retries: MetricFamily<Counter>;
+  readonly hedges: MetricFamily<Counter>;
+  readonly fallbacks: MetricFamily<Counter>;
   readonly localAnswers: MetricFamily<Counter>;
   readonly refused: MetricFamily<Counter>;
   readonly connections: MetricFamily<Gauge>;
@@ -152,6 +160,8 @@ export class Meters {
     this.requestBytes = registry.counter(...FAMILIES.requestBytes);
     this.responseBytes = registry.counter(...FAMILIES.responseBytes);
     this.retries = registry.counter(...FAMILIES.retries);
+    this.hedges = registry.counter(...FAMILIES.hedges);
+    this.fallbacks = registry.counter(...FAMILIES.fallbacks);
     this.localAnswers = registry.counter(...FAMILIES.localAnswers);
     this.refused = registry.counter(...FAMILIES.refused);
     this.connections = registry.gauge(...FAMILIES.connections);
@@ -243,6 +253,10 @@ class EdgeMeters implements EndpointMeters {
 
   retry(): void {
     this.#meters.retries.with(...this.#labels).inc();
+  }
+
+  hedge(won: boolean): void {
+    this.#meters.hedges.with(...this.#labels, won ? 'won' : 'lost').inc();
   }
 
   #counter(status: number, grpcStatus: number, flag: string): Counter {

@@ -95,6 +95,7 @@ function accessLine(
     grpcStatus: grpcStatus < 0 ? null : grpcStatus,
     responseFlags: flag === '' ? '-' : flag,
     reason: failure === null ? '' : failure.kind,
+    fallback: exchange.fellBack,
     durationMs,
     upstreamHost: endpoint === null ? '' : `${endpoint.config.address}:${endpoint.config.port}`,
     upstreamCluster: cluster?.config.name ?? '',

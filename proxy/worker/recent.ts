@@ -49,6 +49,8 @@ export interface ExchangeFacts {
   /** Kind of the failure; empty: the application answered. */
   readonly reason: string;
   readonly detail: string;
+  /** What a fallback answered in the place of; empty: none did. */
+  readonly fallback: string;
   readonly delayed: boolean;
   readonly durationMs: number;
   /** To the answer's head; -1: none. */
@@ -110,8 +112,16 @@ class Ring {
   }
 }
 
-function isNotable({ failure, status, grpcStatus, attempts, delayed, headMs }: Exchange): boolean {
-  return failure !== null || status >= 500 || grpcStatus > 0 || attempts > 1 || delayed || headMs > SLOW_MS;
+function isNotable({ failure, fellBack, status, grpcStatus, attempts, delayed, headMs }: Exchange): boolean {
+  return (
+    failure !== null ||
+    fellBack !== '' ||
+    status >= 500 ||
+    grpcStatus > 0 ||
+    attempts > 1 ||
+    delayed ||
+    headMs > SLOW_MS
+  );
 }
 
 function factsOf(x: Exchange, epochMs: number): ExchangeFacts {
@@ -129,6 +139,7 @@ function factsOf(x: Exchange, epochMs: number): ExchangeFacts {
     grpcStatus: x.grpcStatus,
     reason: x.failure?.kind ?? '',
     detail: x.failure?.detail ?? '',
+    fallback: x.fellBack,
     delayed: x.delayed,
     durationMs: rounded(x.durationMs),
     headMs: rounded(x.headMs),

@@ -252,6 +252,7 @@ export class Worker {
       givenUp: this.#givenUp,
       rates: this.#rates,
       mirrored: (outcome) => this.#meters.mirrored.with(outcome).inc(),
+      fellBack: ({ cluster, fellBack }) => this.#meters.fallbacks.with(cluster?.config.name ?? '', fellBack).inc(),
       tunnels: this.#meters.tunnels.with(direction),
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),

@@ -4,7 +4,7 @@
 import { fieldsOf, kindOf } from './definition.ts';
 
 /** Accepted and checked, but without effect in this version. Below such a field nothing is in force either. */
-export const NOT_IN_FORCE = ['retries.hedge', 'circuitBreaker.fallback', 'healthCheck', 'tracing'];
+export const NOT_IN_FORCE = ['healthCheck'];
 
 export function trafficPolicyFields(): string[][] {
   const rows = fieldsOf('trafficpolicies.yaml').map(([path, schema]) => {

@@ -2,7 +2,7 @@
  * Limits and outlier detection of TrafficPolicy, settled field by field. Without any policy limits are Envoy's, and nobody is ejected.
  * Knows no precedence and no endpoint.
  */
-import type { LimitsSpec, OutlierSpec } from '../../kinds/traffic-policy.ts';
+import type { FallbackSpec, LimitsSpec, OutlierSpec } from '../../kinds/traffic-policy.ts';
 import { DEFAULT_BACKEND_POLICY, DEFAULT_OUTLIER_POLICY, type BackendPolicy } from '../../model/policy.ts';
 import type { Field, Settle } from './settle.ts';
 
@@ -39,6 +39,12 @@ const BY_DEFAULTS: Field<true> = {
     const given = circuitBreaker?.outlier ?? null;
     return given !== null && Object.values(given).every((value) => value === null) ? true : null;
   },
+};
+
+/** Of a route, as what it stands in for is a route's backends. */
+export const FALLBACK: Field<FallbackSpec> = {
+  path: 'spec.circuitBreaker.fallback',
+  of: (spec) => spec.circuitBreaker?.fallback ?? null,
 };
 
 /** What a policy can win or lose. */

@@ -10,7 +10,7 @@ import {
   type BackendPolicy,
   type RoutePolicy,
 } from '../../model/policy.ts';
-import { CIRCUIT_BREAKER_FIELDS, settleLimits, settleOutlier } from './circuit-breaker.ts';
+import { CIRCUIT_BREAKER_FIELDS, FALLBACK, settleLimits, settleOutlier } from './circuit-breaker.ts';
 import { LOAD_BALANCER_FIELDS, settleBalancer } from './load-balancer.ts';
 import { FAULT, RATE_LIMIT, SAMPLING } from './requests.ts';
 import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
@@ -32,6 +32,7 @@ export const POLICY_FIELDS: readonly Field<unknown>[] = [
   IDLE_TIMEOUT,
   ...ROUTE_RETRY_FIELDS,
   FAULT,
+  FALLBACK,
   SAMPLING,
   ...BACKEND_FIELDS,
 ];
@@ -48,6 +49,7 @@ export function routePolicy(settle: Settle, own: OwnPolicy | null): RoutePolicy 
     idleTimeoutMs: settle(IDLE_TIMEOUT) ?? fallback.idleTimeoutMs,
     retry: settleRetry(settle, own?.retry ?? null),
     fault: settle(FAULT),
+    fallback: settle(FALLBACK),
     sampling: settle(SAMPLING),
   };
 }

@@ -44,6 +44,10 @@ const BACKOFF_MAX: Field<number> = {
   path: 'spec.retries.backoff.max',
   of: (spec) => spec.retries?.backoff?.maxMs ?? null,
 };
+const HEDGE: Field<NonNullable<RetryPolicy['hedge']>> = {
+  path: 'spec.retries.hedge',
+  of: (spec) => spec.retries?.hedge ?? null,
+};
 const BUDGET_PERCENT: Field<number> = {
   path: 'spec.retries.budget.percent',
   of: (spec) => spec.retries?.budget?.percent ?? null,
@@ -67,6 +71,7 @@ export const ROUTE_RETRY_FIELDS: readonly Field<unknown>[] = [
   IDEMPOTENCY_KEY,
   BACKOFF_BASE,
   BACKOFF_MAX,
+  HEDGE,
 ];
 /** Fields that belong to a backend: a budget counts what all routes send there. */
 export const BUDGET_FIELDS: readonly Field<unknown>[] = [BUDGET_PERCENT, BUDGET_MIN, BUDGET_INTERVAL];
@@ -77,7 +82,7 @@ function conditionsOf({ codes }: HttpRouteRetry): readonly RetryCondition[] {
 }
 
 /**
- * Null: `attempts: 0`, nothing is retried.
+ * Null: `attempts: 0` without hedges, nothing is sent twice.
  * @param own what the HTTPRoute's rule says; it says nothing of methods, so that those of the policies count, else the idempotent ones
  */
 export function settleRetry(settle: Settle, own: HttpRouteRetry | null): RetryPolicy | null {
@@ -94,8 +99,9 @@ export function settleRetry(settle: Settle, own: HttpRouteRetry | null): RetryPo
     idempotencyKeyHeader: settle(IDEMPOTENCY_KEY)?.toLowerCase() ?? fallback.idempotencyKeyHeader,
     safeResets: fallback.safeResets,
     ...settleBackoff(settle, own?.backoffMs ?? null),
+    hedge: settle(HEDGE),
   };
-  return attempts === 0 ? null : policy;
+  return attempts === 0 && policy.hedge === null ? null : policy;
 }
 
 /** What is given is never contradicted by a default: a base alone allows ten times itself (as in Envoy), a short maximum alone pulls the base down. */

@@ -10,6 +10,9 @@ import type { PolicyTargetRef, TrafficPolicy } from '../../kinds/traffic-policy.
 import type { World } from '../../sources/world.ts';
 import { byAge, condition, objectStatus, type Condition, type ObjectStatus } from '../conditions.ts';
 import { meshPorts } from '../services.ts';
+import { grantTable } from '../grants.ts';
+import type { Unresolved } from '../references.ts';
+import { unresolvedFallback, withoutFallback } from './fallbacks.ts';
 import { BACKEND_FIELDS, POLICY_FIELDS, isBackend, notInForce } from './in-force.ts';
 import type { Level, Loss, Losses } from './settle.ts';
 
@@ -23,14 +26,16 @@ export interface PolicyTable {
 }
 
 export function policyTable(world: World): PolicyTable {
-  const attached = [...world.trafficPolicies.values()].sort(byAge).flatMap((policy) =>
-    policy.spec.targetRefs
+  const grants = grantTable(world.referenceGrants);
+  const attached = [...world.trafficPolicies.values()].sort(byAge).flatMap((written) => {
+    const policy = unresolvedFallback(written, world, grants) === null ? written : withoutFallback(written);
+    return policy.spec.targetRefs
       .filter((ref) => missingTarget(ref, policy, world) === null)
       .map(({ kind, name, sectionName }) => ({
         policy,
         target: targetName(kind, policy.meta.namespace, name, sectionName),
-      })),
-  );
+      }));
+  });
   const byTarget = Map.groupBy(attached, ({ target }) => target);
   const levels = (kind: PolicyTargetRef['kind'], namespace: string, name: string, section: string): Level[] =>
     (section === '' ? [''] : [section, ''])
@@ -39,7 +44,10 @@ export function policyTable(world: World): PolicyTable {
   return {
     levelsOfPort: ({ kind, meta }, portName) => levels(kind, meta.namespace, meta.name, portName),
     levelsOfRule: ({ kind, meta }, ruleName) => levels(kind, meta.namespace, meta.name, ruleName),
-    statuses: (losses) => [...world.trafficPolicies.values()].map((policy) => policyStatus(policy, world, losses)),
+    statuses: (losses) =>
+      [...world.trafficPolicies.values()].map((policy) =>
+        policyStatus(policy, world, losses, unresolvedFallback(policy, world, grants)),
+      ),
   };
 }
 
@@ -79,17 +87,29 @@ function missingSection(
   return `${target} has no ${what} named ${ref.sectionName}, but ${names.length === 0 ? 'none with a name' : names.join(', ')}`;
 }
 
-function policyStatus(policy: TrafficPolicy, world: World, losses: Losses): ObjectStatus {
+function policyStatus(
+  policy: TrafficPolicy,
+  world: World,
+  losses: Losses,
+  unresolved: Unresolved | null,
+): ObjectStatus {
   const parents = policy.spec.targetRefs.map((ref) => {
     const { group, kind, name, sectionName } = ref;
     const missing = missingTarget(ref, policy, world);
     const conditions =
       missing === null
-        ? attachedConditions(policy, ref, losses)
+        ? [...attachedConditions(policy, ref, losses), ...resolvedCondition(policy, unresolved)]
         : [condition(policy, 'Accepted', false, 'TargetNotFound', missing)];
     return { ref: { group, kind, namespace: policy.meta.namespace, name, sectionName, port: null }, conditions };
   });
   return objectStatus(policy, { parents });
+}
+
+/** Said only when it is false. */
+function resolvedCondition(policy: TrafficPolicy, unresolved: Unresolved | null): Condition[] {
+  if (unresolved === null) return [];
+  const { reason, message } = unresolved;
+  return [condition(policy, 'ResolvedRefs', false, reason, `spec.circuitBreaker.fallback.backendRef: ${message}`)];
 }
 
 function attachedConditions(policy: TrafficPolicy, ref: PolicyTargetRef, losses: Losses): Condition[] {

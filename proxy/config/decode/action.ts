@@ -26,7 +26,7 @@ import type {
 import { durationMs } from './duration.ts';
 import { decodeHeaderEdits } from './headers.ts';
 import { percentOf } from './percent.ts';
-import { decodeRetryOptions } from './metadata.ts';
+import { decodeFallback, decodeRetryOptions } from './metadata.ts';
 import { decodeRetry } from './retry.ts';
 import { at, refuse } from './unsupported.ts';
 
@@ -96,9 +96,15 @@ function decodeForward(
       policy === undefined
         ? null
         : decodeRetry(policy, decodeRetryOptions(route.metadata, path, problems), at(where, 'retry_policy'), problems),
+    ...fallbackOf(route, path, problems),
     ...decodeMirrors(action.requestMirrorPolicies, at(where, 'request_mirror_policies'), problems),
     ...(host.includeRequestAttemptCount && { countAttempts: true }),
   };
+}
+
+function fallbackOf(route: Route, path: string, problems: Problems): Pick<ForwardConfig, 'fallback'> {
+  const fallback = decodeFallback(route.metadata, path, problems);
+  return fallback === null ? {} : { fallback };
 }
 
 function decodeMirrors(

@@ -5,6 +5,7 @@
 import type { Metadata } from '#api/generated/envoy/config/core/v3/core.ts';
 import type { RouteAction_HashPolicy as EnvoyHashPolicy } from '#api/generated/envoy/config/route/v3/route.ts';
 import {
+  Fallback,
   HashPolicy,
   OutboundPolicy,
   RateLimit,
@@ -17,7 +18,10 @@ import {
 import { EXTENSION, METADATA, TLS_MODE_FIELD, TLS_MODE_MTLS, TRANSPORT_SOCKET_MATCH } from '#api/names.ts';
 import type { Problems } from '#base/problems.ts';
 import type { ClusterConfig, EndpointConfig, OutboundConfig, ServiceRef as ServiceRefConfig } from '../snapshot.ts';
+import { isFieldValue } from '../../http/grammar.ts';
+import type { FallbackConfig } from '../retries.ts';
 import { durationMs } from './duration.ts';
+import { TOKEN } from './match.ts';
 import { readMessage, shortType, type Codec } from './message.ts';
 import { at, refuse } from './unsupported.ts';
 
@@ -75,6 +79,35 @@ export function decodeRetryOptions(
   problems: Problems,
 ): RetryOptions | null {
   return entry(metadata, METADATA.retry, EXTENSION.retryOptions, RetryOptions, path, problems);
+}
+
+/** `tulle.fallback`: what answers in the place of a route's clusters; null when nothing does. */
+export function decodeFallback(
+  metadata: Metadata | undefined,
+  path: string,
+  problems: Problems,
+): FallbackConfig | null {
+  const fallback = entry(metadata, METADATA.fallback, EXTENSION.fallback, Fallback, path, problems);
+  if (fallback === null) return null;
+  const where = `${at(path, 'metadata.typed_filter_metadata')}["${METADATA.fallback}"]`;
+  switch (fallback.kind?.$case) {
+    case 'cluster':
+      if (fallback.kind.value === '') problems.add(`${where}.cluster`, 'must not be empty');
+      return { kind: 'cluster', cluster: fallback.kind.value };
+    case 'response': {
+      const { status, headers, body } = fallback.kind.value;
+      if (status < 200 || status > 599) problems.add(`${where}.response.status`, 'must be from 200 to 599');
+      for (const [i, { name, value }] of headers.entries()) {
+        if (!TOKEN.test(name) || !isFieldValue(value))
+          problems.add(`${where}.response.headers[${i}]`, 'must be a header');
+      }
+      const fields = headers.map(({ name, value }) => [name.toLowerCase(), value] as const);
+      return { kind: 'response', status, headers: fields, body };
+    }
+    case undefined:
+      problems.add(where, 'says nothing', 'set cluster or response');
+      return null;
+  }
 }
 
 /** `tulle.rate_limit`: a rate limit with keys. */

@@ -31,6 +31,7 @@ const GRPC_CONDITIONS: readonly GrpcRetryOn[] = [
 const DEFAULT_RETRIES = 1;
 const DEFAULT_BASE_MS = 25;
 const MAX_RETRIES = 100;
+const MAX_HEDGES = 10;
 
 /** Path is that of the policy; `options` have their own place and are checked there. */
 export function decodeRetry(
@@ -52,6 +53,7 @@ export function decodeRetry(
     safeResets: options?.safeResets ?? false,
     ...decodeBackOff(policy, at(path, 'retry_back_off'), problems),
     ...decodeMinBackOff(options, path, problems),
+    ...decodeHedge(options, path, problems),
   };
 }
 
@@ -96,6 +98,14 @@ function decodeMinBackOff(
 ): Pick<RetryConfig, 'backoffMinMs'> {
   if (options?.minBackoff === undefined) return {};
   return { backoffMinMs: durationMs(options.minBackoff, at(path, 'min_backoff of tulle.retry'), problems, 0) };
+}
+
+function decodeHedge(options: RetryOptions | null, path: string, problems: Problems): Pick<RetryConfig, 'hedge'> {
+  if (options?.hedgeAfter === undefined) return {};
+  const afterMs = durationMs(options.hedgeAfter, at(path, 'hedge_after of tulle.retry'), problems, 0, 1);
+  if (options.maxHedges < 1 || options.maxHedges > MAX_HEDGES)
+    problems.add(at(path, 'max_hedges of tulle.retry'), `must be from 1 to ${MAX_HEDGES}`);
+  return { hedge: { afterMs, max: options.maxHedges } };
 }
 
 /** The maximum is ten times the base when unset (Envoy `RetryBackOff.max_interval`). */

@@ -3,6 +3,7 @@
  * Pure functions over plain configuration.
  */
 import type {
+  ForwardConfig,
   ClusterConfig,
   EndpointsConfig,
   ListenerConfig,
@@ -55,7 +56,9 @@ function refsOfProxy({ clusters }: TcpNetworkConfig): ResourceKey[] {
 export function refsOfTable(table: RouteTableConfig): readonly ResourceKey[] {
   return table.virtualHosts
     .flatMap((host) => host.routes)
-    .flatMap(({ action }) => (action.kind === 'forward' ? [action.clusters, action.mirrors ?? []] : []))
+    .flatMap(({ action }) =>
+      action.kind === 'forward' ? [action.clusters, action.mirrors ?? [], fallbackOf(action)] : [],
+    )
     .flat()
     .map(({ cluster }) => keyOf('cluster', cluster));
 }
@@ -84,4 +87,8 @@ export function addClosure(view: View, key: ResourceKey, into: Set<ResourceKey>)
   if (into.has(key)) return;
   into.add(key);
   for (const ref of refsOf(view, key)) addClosure(view, ref, into);
+}
+
+function fallbackOf({ fallback }: ForwardConfig): readonly { readonly cluster: string }[] {
+  return fallback?.kind === 'cluster' ? [fallback] : [];
 }

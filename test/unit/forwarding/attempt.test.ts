@@ -5,7 +5,7 @@ import { FakeClock } from '#base/fake-clock.ts';
 import type { UpstreamStream } from '../../../proxy/exchange/stream.ts';
 import type { UpstreamEndpoint } from '../../../proxy/exchange/upstream.ts';
 import { responseHead } from '../../../proxy/exchange/local-answer.ts';
-import { Attempt, type AttemptOwner } from '../../../proxy/forwarding/attempt.ts';
+import { Attempt, type AnswerSink, type AttemptOwner } from '../../../proxy/forwarding/attempt.ts';
 import { HeaderList } from '../../../proxy/http/headers.ts';
 import { EMPTY_BODY } from '../../../proxy/http/message.ts';
 import { endpoint as endpointConfig } from '../../support/worker.ts';
@@ -42,18 +42,24 @@ function play(atOnce: boolean, mtls = false): Play {
     latency: new PeakEwma(30, 10_000, 0),
     sinceMs: 0,
     available: true,
-    meters: { request: () => undefined, retry: () => undefined },
+    meters: { request: () => undefined, retry: () => undefined, hedge: () => undefined },
     observer: { attemptOver: (...facts) => told.push(facts) },
     acquire: () => (atOnce ? stream : null),
     cancel: () => done.push('taken back'),
   };
+  const sink: AnswerSink = {
+    onAnswerData: () => heard.push('data'),
+    onAnswerEnd: () => heard.push('end'),
+    onAnswerBroken: (kind) => heard.push(`broken ${kind}`),
+  };
   const owner: AttemptOwner = {
     onAttemptOpen: () => heard.push('open'),
     onAttemptInterim: () => heard.push('interim'),
-    onAttemptHead: (_attempt, _head, kind) => heard.push(`head ${kind ?? '-'}`),
-    onAttemptData: () => heard.push('data'),
+    onAttemptHead: (answered, _head, kind) => {
+      heard.push(`head ${kind ?? '-'}`);
+      answered.deliver(sink);
+    },
     onAttemptDrain: () => heard.push('drain'),
-    onAttemptEnd: () => heard.push('end'),
     onAttemptFailure: (_attempt, kind) => heard.push(kind),
   };
   const attempt = new Attempt(owner, endpoint, clock, clock.now());

@@ -119,6 +119,7 @@ tracing: { sampling: 10 }`) as unknown;
     fault: { delay: { percent: 10, durationMs: 500 }, abort: { percent: 1, status: 503 }, headers: [] },
     tracing: { sampling: 10 },
     circuitBreaker: {
+      fallback: { kind: 'backend', namespace: 'shop', service: 'reviews-static', port: 80 },
       limits: { connections: 1024, pendingRequests: 1024, requests: 1024, requestsPerConnection: 0 },
       outlier: {
         consecutiveErrors: 5,
@@ -130,7 +131,7 @@ tracing: { sampling: 10 }`) as unknown;
         keepEndpoints: 1,
       },
     },
-    notInForce: ['spec.retries.hedge', 'spec.circuitBreaker.fallback', 'spec.healthCheck'],
+    notInForce: ['spec.healthCheck'],
   });
 });
 

@@ -105,6 +105,7 @@ const RECORD: AccessRecord = {
   grpcStatus: null,
   responseFlags: 'UF',
   reason: 'connect-failure',
+  fallback: '',
   durationMs: 1.23456,
   upstreamHost: '10.0.0.1:8080',
   upstreamCluster: 'reviews.shop.svc.cluster.local:8080',

@@ -19,6 +19,7 @@ function latencyOf(headMs: number, endMs: number): number {
   const edge: EndpointMeters = {
     request: (_status, _grpc, _flag, durationMs) => told.push(durationMs),
     retry: () => undefined,
+    hedge: () => undefined,
   };
   const head = new RequestHead('GET', '/', 'http', 'a', 11, new HeaderList(), NO_BODY, true, false, '', false);
   const peer = { direction: 'inbound', address: '', identity: '', clientCert: '' } as const;
