@@ -67,6 +67,7 @@ function pickUs(config: BalancerConfig, count: number): number {
     latency: new PeakEwma(30, 10_000, 0),
     sinceMs: 0,
     available: true,
+    passing: true,
   }));
   const picker = linkPicker(config, endpoints);
   const random = seededRandom(1);

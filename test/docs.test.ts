@@ -1,12 +1,9 @@
 /**
- * Holds the documents to the code: tables of flags, metrics, failures and fields, annotations, and what is called in force.
+ * Holds the documents to the code: tables of flags, metrics, failures and fields, and annotations.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Problems } from '#base/problems.ts';
-import { parseTrafficPolicy } from '../control-plane/kinds/traffic-policy.ts';
-import { NOT_IN_FORCE } from '../scripts/docs/traffic-policy.ts';
 import { documents, fill, tableNames } from '../scripts/docs.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -52,44 +49,4 @@ t.test('every annotation that the sources read is documented, and no other', asy
     annotations(read(path)),
   );
   t.same([...new Set(annotations(read('docs/annotations.md')))].toSorted(), [...new Set(inSources)].toSorted());
-});
-
-t.test('a TrafficPolicy with every field names those that are not in force as the document does', async (t) => {
-  const problems = new Problems();
-  const policy = parseTrafficPolicy(
-    {
-      apiVersion: 'tulle.dev/v1alpha1',
-      kind: 'TrafficPolicy',
-      metadata: { name: 'all', namespace: 'shop' },
-      spec: {
-        targetRefs: [{ group: '', kind: 'Service', name: 'reviews' }],
-        timeouts: { request: '10s', perTry: '2s', idle: '5m', connect: '1s' },
-        retries: {
-          attempts: 2,
-          on: ['connect-failure', 'retriable-status'],
-          statuses: [503],
-          methods: ['GET'],
-          grpc: ['unavailable'],
-          idempotencyKeyHeader: 'idempotency-key',
-          backoff: { base: '25ms', max: '250ms' },
-          budget: { percent: 20, minPerSecond: 10, interval: '10s' },
-          hedge: { after: '200ms' },
-        },
-        circuitBreaker: { limits: { connections: 10 }, outlier: {}, fallback: { response: { status: 503 } } },
-        loadBalancer: {
-          policy: 'PeakEwma',
-          hashOn: [{ header: 'x-user' }],
-          slowStart: '30s',
-          locality: { prefer: 'Zone' },
-        },
-        rateLimit: { requests: 100, per: '1s' },
-        fault: { abort: { percent: 1, status: 503 } },
-        healthCheck: { http: { path: '/healthz' } },
-        tracing: { sampling: 10 },
-      },
-    },
-    { problems, place: null, placeOf: () => null },
-  );
-  t.same(problems.list, []);
-  t.same(policy?.spec.notInForce.toSorted(), NOT_IN_FORCE.map((field) => `spec.${field}`).toSorted());
 });

@@ -23,6 +23,7 @@ import { DEFAULT_BACKEND_POLICY, type BackendPolicy } from '../model/policy.ts';
 import { balancing, hashMetadata } from './balancers.ts';
 import { circuitBreakers, outlierDetection, outlierMetadata } from './breakers.ts';
 import type { Dialect } from './client.ts';
+import { healthChecks } from './health-checks.ts';
 import { ADS, duration, pack, retryBudget, serviceRef, socketAddress } from './messages.ts';
 import { rawBuffer, upstreamTls } from './tls.ts';
 
@@ -33,7 +34,7 @@ export function serviceCluster(
   endpoints: readonly Endpoint[],
   dialect: Dialect,
 ): Cluster {
-  const cluster = edsCluster(name, port.policy, endpoints, service.host, dialect);
+  const cluster = edsCluster(name, port.policy, endpoints, service.host, dialect, port.protocol);
   const metadata = { [METADATA.service]: serviceRef(service.namespace, service.name, port.port) };
   Object.assign(cluster.metadata?.typedFilterMetadata ?? {}, metadata);
   return { ...cluster, typedExtensionProtocolOptions: httpOptions(port.protocol, port.policy) };
@@ -66,29 +67,30 @@ export function httpOptions(
 
 /** To exactly one pod, at one of its addresses. */
 export function addressCluster(name: string, endpoint: Endpoint, dialect: Dialect): Cluster {
-  return edsCluster(name, DEFAULT_BACKEND_POLICY, [endpoint], '', dialect);
+  return edsCluster(name, DEFAULT_BACKEND_POLICY, [endpoint], '', dialect, 'unknown');
 }
 
 function edsCluster(
   name: string,
   policy: BackendPolicy,
   endpoints: readonly Endpoint[],
-  sni: string,
+  host: string,
   dialect: Dialect,
+  protocol: AppProtocol,
 ): Cluster {
   const identities = [...new Set(endpoints.flatMap((endpoint) => endpoint.identity ?? []))].sort();
   return Cluster.fromPartial({
     name,
     clusterDiscoveryType: { $case: 'type', value: Discovery.EDS },
     edsClusterConfig: { edsConfig: ADS },
-    ...policyFields(policy, dialect),
+    ...policyFields(policy, dialect, host, protocol),
     transportSocketMatches:
       dialect === 'sidecar'
         ? [
             {
               name: TLS_MODE_MTLS,
               match: { [TLS_MODE_FIELD]: TLS_MODE_MTLS },
-              transportSocket: upstreamTls(identities, sni),
+              transportSocket: upstreamTls(identities, host),
             },
             { name: 'plain', match: {}, transportSocket: rawBuffer() },
           ]
@@ -96,14 +98,15 @@ function edsCluster(
   });
 }
 
-/** What a backend's policy says of a cluster, wherever its endpoints come from. */
-export function policyFields(policy: BackendPolicy, dialect: Dialect) {
+/** What a backend's policy says of a cluster, wherever its endpoints come from. @param host that health checks ask for */
+export function policyFields(policy: BackendPolicy, dialect: Dialect, host: string, protocol: AppProtocol) {
   const outlier = outlierDetection(policy.outlier);
   return {
     connectTimeout: duration(policy.connectTimeoutMs),
     ...balancing(policy, dialect),
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     circuitBreakers: circuitBreakers(policy),
+    healthChecks: healthChecks(policy, host, protocol),
     ...(outlier !== undefined && { outlierDetection: outlier }),
     metadata: {
       typedFilterMetadata: {

@@ -63,7 +63,7 @@ function authorityOf({ host, port: { targetPort, tls } }: ExternalTarget): strin
 
 export function externalCluster(name: string, target: ExternalTarget, dialect: Dialect): Cluster {
   const { port } = target;
-  const fields = policyFields(port.policy, dialect);
+  const fields = policyFields(port.policy, dialect, target.host === '' ? '' : authorityOf(target), port.protocol);
   Object.assign(fields.metadata.typedFilterMetadata, { [METADATA.service]: refOf(target) });
   return Cluster.fromPartial({
     name,

@@ -10,7 +10,7 @@ import { object, optional, required } from './structure.ts';
 import { dnsSubdomain } from './text-forms.ts';
 import { NO_TIMEOUTS, RETRIES, TARGET_REFS, TIMEOUTS } from './traffic-policy-fields.ts';
 import { FAULT, RATE_LIMIT, TRACING } from './traffic-policy-requests.ts';
-import { LATER_MEMBERS } from './traffic-policy-later.ts';
+import { HEALTH_CHECK, healthCheckOf, type HealthCheckSpec } from './health-check-fields.ts';
 import { LOAD_BALANCER, loadBalancerOf, type LoadBalancerSpec } from './traffic-policy-load-balancer.ts';
 
 export interface PolicyTargetRef {
@@ -103,8 +103,7 @@ export interface TrafficPolicySpec {
     readonly outlier: OutlierSpec | null;
     readonly fallback: FallbackSpec | null;
   } | null;
-  /** Paths of fields that were given and are valid, but which this version does not yet put in force. */
-  readonly notInForce: readonly string[];
+  readonly healthCheck: HealthCheckSpec | null;
 }
 
 export interface TrafficPolicy extends KubeObject {
@@ -127,7 +126,7 @@ export const TRAFFIC_POLICY_SPEC = object({
   rateLimit: optional(RATE_LIMIT, null, 'Bound on requests in a time, kept where they arrive.'),
   fault: optional(FAULT, null, 'Faults on purpose, for tests.'),
   circuitBreaker: optional(CIRCUIT_BREAKER, null, 'Limits, ejection of bad endpoints, fallback.'),
-  ...LATER_MEMBERS,
+  healthCheck: optional(HEALTH_CHECK, null, 'Active checks of endpoints.'),
   tracing: optional(TRACING, null, 'Tracing of requests.'),
 });
 type RawSpec = ValueOf<typeof TRAFFIC_POLICY_SPEC>;
@@ -137,16 +136,6 @@ const TRAFFIC_POLICY = object({
   spec: required(TRAFFIC_POLICY_SPEC),
   status: optional(ANYTHING, null),
 });
-
-/** The topmost path of each thing that was given and is not in force, in the order of the schema. */
-function notInForce(spec: RawSpec): readonly string[] {
-  const given: readonly (readonly [path: string, isGiven: boolean])[] = [
-    ...(Object.keys(LATER_MEMBERS) as (keyof typeof LATER_MEMBERS)[]).map(
-      (key) => [`spec.${key}`, spec[key] !== null] as const,
-    ),
-  ];
-  return given.filter(([, isGiven]) => isGiven).map(([path]) => path);
-}
 
 function retriesOf({ retryOn, on, backoff, budget, hedge, ...rest }: NonNullable<RawSpec['retries']>): RetrySpec {
   return {
@@ -232,7 +221,7 @@ export function parseTrafficPolicy(value: unknown, context: ParseContext): Traff
       tracing: spec.tracing,
       circuitBreaker:
         spec.circuitBreaker === null ? null : circuitBreakerOf(spec.circuitBreaker, common.meta.namespace),
-      notInForce: notInForce(spec),
+      healthCheck: spec.healthCheck === null ? null : healthCheckOf(spec.healthCheck),
     },
   }));
 }

@@ -99,6 +99,19 @@ export interface OutlierPolicy {
   readonly keepEndpoints: number;
 }
 
+/** What each endpoint is asked from time to time (Envoy `HealthCheck`). */
+export interface HealthCheckPolicy {
+  readonly check:
+    /** An empty host is that of the backend. */
+    | { readonly kind: 'http'; readonly path: string; readonly host: string; readonly statuses: readonly number[] }
+    | { readonly kind: 'grpc'; readonly service: string }
+    | { readonly kind: 'tcp' };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly healthyThreshold: number;
+  readonly unhealthyThreshold: number;
+}
+
 export interface BackendPolicy {
   readonly connectTimeoutMs: number;
   readonly limits: {
@@ -110,6 +123,8 @@ export interface BackendPolicy {
   };
   /** Null: nobody is ejected. */
   readonly outlier: OutlierPolicy | null;
+  /** Null: nobody is asked. */
+  readonly healthCheck: HealthCheckPolicy | null;
   readonly balancer: Balancer;
   /** The first that a request has counts; with `ring-hash` and `maglev` only. */
   readonly hashOn: readonly HashKey[];
@@ -164,6 +179,7 @@ export const DEFAULT_BACKEND_POLICY: BackendPolicy = {
   connectTimeoutMs: 1000,
   limits: { connections: 1024, pendingRequests: 1024, requests: 1024, requestsPerConnection: 0 },
   outlier: null,
+  healthCheck: null,
   balancer: 'peak-ewma',
   hashOn: [],
   slowStartMs: 0,

@@ -35,7 +35,7 @@ export abstract class LivePicker<E extends BalancedEndpoint> implements Picker<E
 
   protected isUsable(index: number, tried: readonly E[]): boolean {
     const endpoint = this.live[index]!;
-    return endpoint.available && (tried.length === 0 || !tried.includes(endpoint));
+    return endpoint.available && endpoint.passing && (tried.length === 0 || !tried.includes(endpoint));
   }
 
   /** Whether an endpoint takes what it was drawn for: usable, and not held back while it is new. */

@@ -8,7 +8,7 @@
  */
 import type { Clock, Timer } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
-import type { OutlierConfig } from '../config/snapshot.ts';
+import type { OutlierConfig } from '../config/endpoint-health.ts';
 import type { BalancedEndpoint } from '../exchange/destination.ts';
 import { FAILURES, type FailureKind } from '../exchange/failure.ts';
 import type { AttemptObserver } from '../exchange/upstream.ts';
@@ -83,7 +83,7 @@ export class OutlierDetector {
     let out = 0;
     for (const judge of this.#judges) {
       if (!judge.isIn) out++;
-      else if (judge.endpoint.config.healthy) serving++;
+      else if (judge.endpoint.config.healthy && judge.endpoint.passing) serving++;
     }
     return serving - 1 >= this.config.keepEndpoints || (out === 0 && serving > 1);
   }

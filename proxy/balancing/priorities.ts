@@ -57,7 +57,9 @@ export class PriorityPicker<E extends BalancedEndpoint> implements Picker<E> {
     let sum = 0;
     for (const [level, { endpoints }] of this.#levels.entries()) {
       let available = 0;
-      for (const endpoint of endpoints) if (endpoint.config.healthy && endpoint.available) available++;
+      for (const endpoint of endpoints) {
+        if (endpoint.config.healthy && endpoint.available && endpoint.passing) available++;
+      }
       sum = Math.min(1, sum + (OVERPROVISIONING * available) / endpoints.length);
       this.#sums[level] = sum;
     }

@@ -4,6 +4,7 @@
  * Objects keep their identity from one snapshot to the next while their resource did not change.
  */
 import type { BalancerConfig } from './balancers.ts';
+import type { HealthCheckConfig, OutlierConfig } from './endpoint-health.ts';
 import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from './matches.ts';
 import type { RequestFilterConfig } from './request-filters.ts';
 import type { FallbackConfig, RetryConfig } from './retries.ts';
@@ -207,20 +208,6 @@ export interface MirrorConfig {
   readonly percent: number;
 }
 
-/** Which endpoints are left out for a while, and how long (Envoy `OutlierDetection`). */
-export interface OutlierConfig {
-  /** 0: not judged by these. */
-  readonly consecutiveErrors: number;
-  /** 0: not judged by these. */
-  readonly consecutiveGatewayErrors: number;
-  /** Null: not judged by these. `below` in percent. */
-  readonly successRate: { readonly below: number; readonly minRequests: number } | null;
-  readonly intervalMs: number;
-  readonly ejectionBaseMs: number;
-  readonly ejectionMaxMs: number;
-  readonly keepEndpoints: number;
-}
-
 export interface ClusterConfig {
   readonly name: string;
   /**
@@ -246,6 +233,8 @@ export interface ClusterConfig {
   };
   /** Absent: nobody is ejected. */
   readonly outlier?: OutlierConfig;
+  /** Absent: nobody is asked. */
+  readonly healthCheck?: HealthCheckConfig;
   readonly retryBudget: { readonly percent: number; readonly minPerSecond: number; readonly intervalMs: number };
   /** Plaintext endpoints speak HTTP/2 with prior knowledge. Between sidecars it is HTTP/2 in any case. */
   readonly http2: boolean;

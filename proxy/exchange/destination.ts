@@ -15,8 +15,10 @@ export interface BalancedEndpoint {
   readonly latency: PeakEwma;
   /** Clock time since which it can be picked: it was new, or came back. -Infinity: it was there before we knew. */
   readonly sinceMs: number;
-  /** False while health checking or outlier detection keeps it out. */
+  /** False while outlier detection keeps it out. */
   available: boolean;
+  /** False while active health checks keep it out. */
+  passing: boolean;
 }
 
 /**

@@ -162,6 +162,9 @@ export class Supervisor {
       case 'drained':
         this.#drained[message.direction].resolve();
         break;
+      case 'health':
+        // Among workers only.
+        break;
     }
   }
 

@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock.ts';
 import { PeakEwma } from '#base/ewma.ts';
 import type { Random } from '#base/random.ts';
 import { INBOUND_LISTENER } from '#api/names.ts';
+import type { EndpointHealth } from '../balancing/health.ts';
 import { OutlierDetector, type EjectionReason, type EndpointJudge } from '../balancing/outlier.ts';
 import { linkPicker } from '../balancing/picker.ts';
 import type { ClusterConfig, EndpointConfig, EndpointsConfig } from '../config/snapshot.ts';
@@ -23,6 +24,8 @@ import { H1Pool } from '../upstream/h1-pool.ts';
 import { DEFAULT_H2_CLIENT_TUNING } from '../upstream/h2-client.ts';
 import { H2Pool } from '../upstream/h2-pool.ts';
 import type { ClusterCounts, EndpointPool, PoolMeters } from '../upstream/pool.ts';
+import { ClusterHealth, type HealthHost } from './cluster-health.ts';
+import { EndpointProbe } from './health-probe.ts';
 
 /** What is counted of ejections; `now` is how many are out. */
 export interface OutlierMeters {
@@ -39,6 +42,7 @@ export interface ClusterEnv {
   poolMeters(config: ClusterConfig): PoolMeters;
   readonly random: Random;
   outlierMeters(config: ClusterConfig): OutlierMeters;
+  readonly health: HealthHost;
   /** Silence after which TCP asks whether an endpoint is there; 0: never. */
   readonly keepAliveMs: number;
   /** What the cluster shares with other workers of the pod. */
@@ -55,6 +59,8 @@ export class Endpoint implements UpstreamEndpoint {
   config: EndpointConfig;
   inFlight = 0;
   available = true;
+  passing = true;
+  health: EndpointHealth | null = null;
   observer: EndpointJudge | null = null;
   readonly latency: PeakEwma;
   readonly sinceMs: number;
@@ -110,6 +116,7 @@ function reachOf(config: ClusterConfig): string {
     limits,
     retryBudget: null,
     outlier: null,
+    healthCheck: null,
     balancer: ewmaOf(config),
   });
 }
@@ -132,6 +139,7 @@ export class Cluster implements UpstreamCluster {
   readonly #counts: ClusterCounts;
   #budget: RetryBudget;
   #detector: OutlierDetector | null = null;
+  readonly #health: ClusterHealth<Endpoint>;
   readonly poolMeters: PoolMeters;
   readonly #waiting = new Set<EndpointWaiter>();
   #endpoints = new Map<string, Endpoint>();
@@ -151,6 +159,9 @@ export class Cluster implements UpstreamCluster {
       maxPending: config.limits.pendingRequests,
     };
     this.#judge(config.outlier);
+    const probe = (endpoint: Endpoint): EndpointProbe => this.#probeOf(endpoint);
+    this.#health = new ClusterHealth(env, probe, () => this.#wake());
+    this.#health.update(config, []);
     this.picker = linkPicker<Endpoint>(config.balancer, []);
     if (config.endpoints !== null) this.setEndpoints(config.endpoints);
   }
@@ -182,6 +193,7 @@ export class Cluster implements UpstreamCluster {
       this.#budget = new RetryBudget(config.retryBudget, this.#env.clock.now(), this.pod);
     }
     this.#judge(config.outlier);
+    this.#health.update(config, this.endpoints);
     const endpoints = config.endpoints ?? this.#known;
     if (reachOf(before) !== reachOf(config)) {
       this.meters = this.#env.endpointMeters(config, null);
@@ -218,6 +230,11 @@ export class Cluster implements UpstreamCluster {
       this.#release(endpoint);
     }
     this.#wake();
+  }
+
+  /** What another worker found of an endpoint. @param why it fails its checks; empty: it passes */
+  tellHealth(endpoint: string, why: string): void {
+    this.#health.tell(this.endpoints, endpoint, why);
   }
 
   /** Counts an opaque connection; false: there are too many. */
@@ -261,6 +278,7 @@ export class Cluster implements UpstreamCluster {
     this.close();
     this.#budget.close();
     this.#judge(undefined);
+    this.#health.close(this.endpoints);
   }
 
   /** Puts another outlier detection in force; who was ejected by the former one stays so for its time, or returns when there is none. */
@@ -293,6 +311,7 @@ export class Cluster implements UpstreamCluster {
   #release(endpoint: Endpoint): void {
     if (endpoint.observer !== null) this.#detector?.remove(endpoint.observer);
     endpoint.observer = null;
+    this.#health.remove(endpoint);
   }
 
   #wake(): void {
@@ -301,7 +320,13 @@ export class Cluster implements UpstreamCluster {
   }
 
   /** HTTP/2 between sidecars and where the application speaks it; else HTTP/1.1. */
-  #createPool(target: Target, isApplication: boolean): EndpointPool {
+  #createPool(
+    target: Target,
+    isApplication: boolean,
+    counts: ClusterCounts = this.#counts,
+    meters: PoolMeters = this.poolMeters,
+    http2 = this.config.http2,
+  ): EndpointPool {
     const { tls } = this.#env;
     const open = (onData: OnData): OpenedSocket => {
       const opened = openSocket(target, tls, HTTP_PROTOCOLS, onData);
@@ -309,10 +334,16 @@ export class Cluster implements UpstreamCluster {
       return opened;
     };
     const options = this.#env.clientOptions(this.config, isApplication);
-    if (!target.mtls && !this.config.http2) return new H1Pool(open, options, this.#counts, this.poolMeters);
+    if (!target.mtls && !http2) return new H1Pool(open, options, counts, meters);
     const canOpen = (): boolean => !target.mtls || tls.isReady;
     const tuning = isApplication ? APPLICATION_TUNING : MESH_TUNING;
-    return new H2Pool(open, canOpen, { ...options, tuning }, this.#counts, this.poolMeters);
+    return new H2Pool(open, canOpen, { ...options, tuning }, counts, meters);
+  }
+
+  #probeOf({ target }: Endpoint): EndpointProbe {
+    return new EndpointProbe(target, this.#env.tls, (counts, meters, http2) =>
+      this.#createPool(target, false, counts, meters, http2 || this.config.http2),
+    );
   }
 
   #createEndpoint(config: EndpointConfig, sinceMs: number): Endpoint {
@@ -334,6 +365,7 @@ export class Cluster implements UpstreamCluster {
     const latency = new PeakEwma(defaultRttMs, decayMs, env.clock.now());
     const endpoint = new Endpoint(config, target, latency, sinceMs, env.endpointMeters(this.config, config), pool);
     endpoint.observer = this.#detector?.add(endpoint) ?? null;
+    this.#health.add(endpoint);
     return endpoint;
   }
 }

@@ -15,6 +15,8 @@ export interface EndpointState {
   readonly available: boolean;
   /** Why outlier detection keeps it out; empty: it does not. */
   readonly ejected: string;
+  /** Why it fails its active health checks; empty: it does not, or there are none. */
+  readonly failing: string;
   readonly weight: number;
   readonly zone: string;
   /** Not 0: it gets what those with lower numbers cannot take. */
@@ -51,8 +53,9 @@ function describeCluster(cluster: Cluster): ClusterState {
     address: endpoint.target.address,
     port: endpoint.target.port,
     healthy: endpoint.config.healthy,
-    available: endpoint.available,
+    available: endpoint.available && endpoint.passing,
     ejected: endpoint.observer?.reason ?? '',
+    failing: endpoint.health?.why ?? '',
     weight: endpoint.config.weight,
     zone: endpoint.config.zone,
     priority: endpoint.config.priority ?? 0,
@@ -107,6 +110,7 @@ function mergeEndpoints(parts: readonly EndpointState[]): EndpointState {
   return {
     ...parts[0]!,
     available: parts.every(({ available }) => available),
+    failing: parts.find(({ failing }) => failing !== '')?.failing ?? '',
     ejected: parts.find(({ ejected }) => ejected !== '')?.ejected ?? '',
     inFlight: parts.reduce((total, { inFlight }) => total + inFlight, 0),
     connections: parts.reduce((total, { connections }) => total + connections, 0),

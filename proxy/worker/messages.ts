@@ -98,6 +98,8 @@ export type ToWorker =
   /** @param rows of the counts that workers share, by cluster; absent with one worker */
   | { readonly kind: 'change'; readonly change: SnapshotChange; readonly rows?: ReadonlyMap<string, number> }
   | { readonly kind: 'identity'; readonly identity: IdentityMaterial }
+  /** Another worker found that an endpoint fails its health checks, and why; empty: that it passes. */
+  | { readonly kind: 'health'; readonly cluster: string; readonly endpoint: string; readonly why: string }
   /** Inbound: take no new work and finish what runs. Outbound: stay open until the application has ended. Both end at the deadline. */
   | { readonly kind: 'drain'; readonly direction: 'inbound' | 'outbound'; readonly deadlineMs: number };
 
@@ -107,4 +109,6 @@ export type FromWorker =
   /** Not used for the idle time: may be let go. */
   | { readonly kind: 'idle'; readonly destination: string }
   | { readonly kind: 'listening'; readonly what: string; readonly address: string; readonly port: number }
+  /** For the other workers, see `ToWorker`; only with several. */
+  | { readonly kind: 'health'; readonly cluster: string; readonly endpoint: string; readonly why: string }
   | { readonly kind: 'drained'; readonly direction: 'inbound' | 'outbound' };

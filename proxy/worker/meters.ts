@@ -2,6 +2,8 @@
  * What the data plane counts, and the handles that count it: resolved when something is linked, so that a request costs additions only.
  * Knows no exposition format and reads no clock. Every label comes from configuration or a verified certificate, never from a request.
  */
+import type { Logger } from '#base/log.ts';
+import type { HealthEvents } from '../balancing/health.ts';
 import type { EndpointMeters } from '../exchange/upstream.ts';
 import type { OutlierMeters } from './cluster.ts';
 import type { PoolMeters } from '../upstream/pool.ts';
@@ -88,6 +90,12 @@ const FAMILIES = {
   ],
   ejections: ['tulle_outlier_ejections_total', 'Endpoints left out for a while.', ['cluster', 'reason']],
   ejected: ['tulle_outlier_ejected', 'Endpoints that are left out now, or tried by one request.', ['cluster']],
+  healthChecks: [
+    'tulle_health_checks_total',
+    'Active health checks of endpoints, by result: success, failure (an answer that is not as wanted), network_failure (none).',
+    ['cluster', 'result'],
+  ],
+  failingChecks: ['tulle_health_check_failing', 'Endpoints that fail their active health checks now.', ['cluster']],
   handshakesRefused: ['tulle_handshakes_refused_total', 'Inbound TLS handshakes that were refused.', ['reason']],
   detections: [
     'tulle_protocol_detections_total',
@@ -142,6 +150,8 @@ export class Meters {
   readonly connectFailures: MetricFamily<Counter>;
   readonly ejections: MetricFamily<Counter>;
   readonly ejected: MetricFamily<Gauge>;
+  readonly healthChecks: MetricFamily<Counter>;
+  readonly failingChecks: MetricFamily<Gauge>;
   readonly handshakesRefused: MetricFamily<Counter>;
   readonly detections: MetricFamily<Counter>;
   readonly abuse: MetricFamily<Counter>;
@@ -171,6 +181,8 @@ export class Meters {
     this.connectFailures = registry.counter(...FAMILIES.connectFailures);
     this.ejections = registry.counter(...FAMILIES.ejections);
     this.ejected = registry.gauge(...FAMILIES.ejected);
+    this.healthChecks = registry.counter(...FAMILIES.healthChecks);
+    this.failingChecks = registry.gauge(...FAMILIES.failingChecks);
     this.handshakesRefused = registry.counter(...FAMILIES.handshakesRefused);
     this.detections = registry.counter(...FAMILIES.detections);
     this.abuse = registry.counter(...FAMILIES.abuse);
@@ -196,6 +208,19 @@ export class Meters {
         this.ejected.with(cluster).set(now);
       },
       returned: (now) => this.ejected.with(cluster).set(now),
+    };
+  }
+
+  /** Counts checks, and logs who begins to fail and to pass. */
+  health(cluster: string, log: Logger): HealthEvents {
+    return {
+      checked: (failure) => this.healthChecks.with(cluster, failure?.kind ?? 'success').inc(),
+      counted: (failing) => this.failingChecks.with(cluster).set(failing),
+      found: ({ config: { address, port } }, why, isChange) => {
+        if (!isChange) return;
+        if (why === '') log.info('an endpoint passes its health checks again', { cluster, address, port });
+        else log.warn('an endpoint fails its health checks', { cluster, address, port, why });
+      },
     };
   }
 

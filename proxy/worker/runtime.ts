@@ -69,12 +69,17 @@ export class Runtime {
     }
   }
 
+  /** What another worker found of an endpoint. @param why it fails its checks; empty: it passes */
+  tellHealth(cluster: string, endpoint: string, why: string): void {
+    this.#clusters.get(cluster)?.tellHealth(endpoint, why);
+  }
+
   slideBudgets(nowMs: number): void {
     for (const cluster of this.#clusters.values()) cluster.slideBudget(nowMs);
   }
 
   close(): void {
-    for (const cluster of this.#clusters.values()) cluster.close();
+    for (const cluster of this.#clusters.values()) cluster.remove();
   }
 
   #inlineTable(config: RouteTableConfig): RouteTable {

@@ -21,6 +21,7 @@ import { MeshTls } from '../net/tls.ts';
 import type { MetricRegistry } from '../telemetry/metrics.ts';
 import { PooledIds } from '../telemetry/ids.ts';
 import { watchForEnd } from './application-end.ts';
+import type { HealthHost } from './cluster-health.ts';
 import { describeWorker, type WorkerState } from './describe.ts';
 import type { ClusterEnv } from './cluster.ts';
 import { Destinations } from './destinations.ts';
@@ -142,6 +143,9 @@ export class Worker {
       case 'identity':
         this.#identity = message.identity;
         this.#updateTls();
+        break;
+      case 'health':
+        this.#runtime.tellHealth(message.cluster, message.endpoint, message.why);
         break;
       case 'drain':
         if (message.direction === 'inbound') this.#drainInbound(message.deadlineMs);
@@ -300,6 +304,7 @@ export class Worker {
       poolMeters: (config) => this.#meters.pool(config.name),
       random: this.#env.random,
       outlierMeters: (config) => this.#meters.outlier(config.name),
+      health: healthHost(this.#env, this.#meters),
       podCounts: (name) => this.#rows?.countsOf(name) ?? localCounts(),
     };
   }
@@ -351,6 +356,17 @@ export class Worker {
     this.#inboundMeters.set(key, meters);
     return meters;
   }
+}
+
+/** The first of the workers asks for all. */
+function healthHost({ memory, log, post }: WorkerEnv, meters: Meters): HealthHost {
+  return {
+    asks: (memory?.slot ?? 0) === 0,
+    events: (cluster) => meters.health(cluster, log),
+    tell: (cluster, endpoint, why) => {
+      if (memory !== null) post({ kind: 'health', cluster, endpoint, why });
+    },
+  };
 }
 
 /** A log that cannot be written costs its lines, never a request. */

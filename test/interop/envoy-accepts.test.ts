@@ -94,6 +94,7 @@ spec:
   timeouts: { request: 10s, perTry: 2s, idle: 5m, connect: 250ms }
   retries: { attempts: 3, retryOn: [connect-failure, refused-stream, reset, gateway-error, 5xx, retriable-status], statuses: [503], backoff: { base: 50ms, max: 1s } }
   loadBalancer: { policy: Random }
+  healthCheck: { http: { path: /works, statuses: [200, 204] }, interval: 1s }
 ---
 apiVersion: tulle.dev/v1alpha1
 kind: TrafficPolicy
@@ -101,6 +102,7 @@ metadata: { name: hashed-calls, namespace: shop }
 spec:
   targetRefs: [{ group: "", kind: Service, name: calls }]
   loadBalancer: { policy: Maglev, hashOn: [{ header: x-user }, { cookie: session }, { queryParam: user }, { sourceAddress: true }] }
+  healthCheck: { grpc: { service: shop.Echo }, interval: 1s }
 ---
 apiVersion: tulle.dev/v1alpha1
 kind: TrafficPolicy
@@ -108,6 +110,7 @@ metadata: { name: hashed-outside, namespace: shop }
 spec:
   targetRefs: [{ group: tulle.dev, kind: ExternalService, name: outside }]
   loadBalancer: { policy: RingHash, hashOn: [{ header: x-user }] }
+  healthCheck: { tcp: {}, interval: 10s, timeout: 2s, healthyThreshold: 2 }
 ---
 apiVersion: tulle.dev/v1alpha1
 kind: TrafficPolicy

@@ -130,3 +130,69 @@ t.test('two workers are one sidecar', async (t) => {
     t.equal(await ended, 0, sidecar.log());
   });
 });
+
+/** A Service of two replicas, with health checks. */
+async function startReplicas(t: Test): Promise<{
+  readonly manifests: string;
+  /** Connections that checks of each came on. */
+  readonly checkers: Readonly<Record<string, Set<unknown>>>;
+  /** Addresses of those that fail. */
+  readonly failing: Set<string>;
+}> {
+  const checkers: Record<string, Set<unknown>> = {};
+  const failing = new Set<string>();
+  let port = 0;
+  for (const address of ['127.0.0.121', '127.0.0.122']) {
+    const checks = (checkers[address] = new Set());
+    const server = http.createServer((request, response) => {
+      if (request.url === '/healthz') {
+        checks.add(request.socket);
+        response.statusCode = failing.has(address) ? 500 : 200;
+      }
+      response.end(address);
+    });
+    server.listen(port, address);
+    await once(server, 'listening');
+    ({ port } = server.address() as AddressInfo);
+    t.teardown(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+  }
+  const manifests = `${serviceWithEndpoint('web', 80, 'http', port).replace('addresses: [127.0.0.1]', 'addresses: [127.0.0.121]')}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-2, namespace: default, labels: { kubernetes.io/service-name: web } }
+addressType: IPv4
+ports: [{ name: main, port: ${port} }]
+endpoints: [{ addresses: [127.0.0.122], conditions: { ready: true } }]
+---
+apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: web, namespace: default }
+spec:
+  targetRefs: [{ group: '', kind: Service, name: web }]
+  healthCheck: { http: { path: /healthz }, interval: 500ms, unhealthyThreshold: 1 }
+`;
+  return { manifests, checkers, failing };
+}
+
+t.test('one worker checks for all, and all know what it finds', async (t) => {
+  const { manifests, checkers, failing } = await startReplicas(t);
+  const folder = t.testdir();
+  const mesh = await startFolderMesh(folder, { 'web.yaml': manifests });
+  t.teardown(() => mesh.close());
+  t.same(mesh.warnings, []);
+  const sidecar = await startSidecar(folder, mesh, 'checks-1', { concurrency: String(WORKERS) });
+  t.teardown(() => sidecar.stop());
+  const seen = async (): Promise<string[]> =>
+    [...new Set(await Promise.all(Array.from({ length: 40 }, () => ask(sidecar))))].sort();
+  t.same(await seen(), ['200 127.0.0.121', '200 127.0.0.122']);
+  failing.add('127.0.0.121');
+  await until(async () => (await metric(sidecar, 'tulle_health_check_failing')) === 1, 'it fails');
+  await until(async () => (await seen()).length === 1, 'both workers know it');
+  for (let i = 0; i < 5; i++) t.same(await seen(), ['200 127.0.0.122']);
+  const sockets = Object.values(checkers).map(({ size }) => size);
+  t.same(sockets, [1, 1], 'all checks of a replica come on one connection, so from one worker');
+});

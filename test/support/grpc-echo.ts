@@ -28,6 +28,8 @@ export interface GrpcEcho {
   readonly leftMs: number[];
   /** Calls of `Hang` and `Chat` that their client gave up. */
   cancelled: number;
+  /** What `Check` answers. */
+  health: Buffer;
   /** Messages that `Count` has written so far. */
   written: number;
   close(): void;
@@ -112,7 +114,15 @@ function chat(echo: GrpcEcho): (call: ServerDuplexStream<Buffer, Buffer>) => voi
 /** @param address `host:port`; port 0: any free one */
 export async function startGrpcEcho(name: string, address = '127.0.0.1:0'): Promise<GrpcEcho> {
   const server = new Server({ 'grpc.max_receive_message_length': -1 });
-  const echo = { port: 0, calls: [], leftMs: [], cancelled: 0, written: 0, close: () => server.forceShutdown() };
+  const echo = {
+    port: 0,
+    calls: [],
+    leftMs: [],
+    cancelled: 0,
+    written: 0,
+    health: SERVING,
+    close: () => server.forceShutdown(),
+  };
   const state: GrpcEcho = echo;
   server.addService(
     {
@@ -133,7 +143,7 @@ export async function startGrpcEcho(name: string, address = '127.0.0.1:0'): Prom
         state.leftMs.push(Number(call.getDeadline()) - Date.now());
         call.on('cancelled', () => state.cancelled++);
       },
-      Check: (_: unknown, reply: sendUnaryData<Buffer>) => reply(null, SERVING),
+      Check: (_: unknown, reply: sendUnaryData<Buffer>) => reply(null, state.health),
     },
   );
   echo.port = await new Promise<number>((resolve, reject) => {

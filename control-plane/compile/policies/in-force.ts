@@ -1,5 +1,5 @@
 /**
- * The whole policy of a route and of a backend, from the fields in force; and which given fields are not, and why.
+ * The whole policy of a route and of a backend, from the fields in force; and which given fields are not in force.
  * Knows no object but the policy's spec.
  */
 import type { HttpRouteRule } from '../../kinds/http-route.ts';
@@ -11,6 +11,7 @@ import {
   type RoutePolicy,
 } from '../../model/policy.ts';
 import { CIRCUIT_BREAKER_FIELDS, FALLBACK, settleLimits, settleOutlier } from './circuit-breaker.ts';
+import { HEALTH_CHECK, settleHealthCheck } from './health-check.ts';
 import { LOAD_BALANCER_FIELDS, settleBalancer } from './load-balancer.ts';
 import { FAULT, RATE_LIMIT, SAMPLING } from './requests.ts';
 import { BUDGET_FIELDS, ROUTE_RETRY_FIELDS, settleBudget, settleRetry } from './retries.ts';
@@ -24,6 +25,7 @@ export const BACKEND_FIELDS: readonly Field<unknown>[] = [
   RATE_LIMIT,
   ...BUDGET_FIELDS,
   ...CIRCUIT_BREAKER_FIELDS,
+  HEALTH_CHECK,
 ];
 
 export const POLICY_FIELDS: readonly Field<unknown>[] = [
@@ -64,6 +66,7 @@ export function backendPolicy(settle: Settle): BackendPolicy {
     retryBudget: settleBudget(settle),
     limits: settleLimits(settle),
     outlier: settleOutlier(settle),
+    healthCheck: settleHealthCheck(settle),
   };
 }
 
@@ -72,19 +75,7 @@ export function isBackend(kind: PolicyTargetRef['kind']): boolean {
   return kind === 'Service' || kind === 'ExternalService';
 }
 
-/** Given fields that change nothing: not built yet, or meant for another kind of target. Null when all do. */
-export function notInForce(
-  spec: TrafficPolicySpec,
-  kind: PolicyTargetRef['kind'],
-): { readonly reason: string; readonly message: string } | null {
-  const unsupported = spec.notInForce;
-  const misplaced = isBackend(kind)
-    ? []
-    : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map((field) => field.path);
-  const sentences = [];
-  if (unsupported.length > 0) sentences.push(`not yet in force in this version: ${unsupported.join(', ')}`);
-  if (misplaced.length > 0)
-    sentences.push(`in force only on a Service, an ExternalService or one of their ports: ${misplaced.join(', ')}`);
-  if (sentences.length === 0) return null;
-  return { reason: unsupported.length > 0 ? 'NotYetSupported' : 'WrongTarget', message: sentences.join('; ') };
+/** Given fields that change nothing there: they are meant for another kind of target. */
+export function misplaced(spec: TrafficPolicySpec, kind: PolicyTargetRef['kind']): readonly string[] {
+  return isBackend(kind) ? [] : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map(({ path }) => path);
 }

@@ -13,7 +13,7 @@ import { meshPorts } from '../services.ts';
 import { grantTable } from '../grants.ts';
 import type { Unresolved } from '../references.ts';
 import { unresolvedFallback, withoutFallback } from './fallbacks.ts';
-import { BACKEND_FIELDS, POLICY_FIELDS, isBackend, notInForce } from './in-force.ts';
+import { BACKEND_FIELDS, POLICY_FIELDS, isBackend, misplaced } from './in-force.ts';
 import type { Level, Loss, Losses } from './settle.ts';
 
 export interface PolicyTable {
@@ -132,8 +132,11 @@ function attachedConditions(policy: TrafficPolicy, ref: PolicyTargetRef, losses:
     const message = `for a more specific target: ${overridden}`;
     conditions.push(condition(policy, 'Overridden', true, 'Overridden', message));
   }
-  const idleFields = notInForce(policy.spec, ref.kind);
-  if (idleFields !== null) conditions.push(condition(policy, 'InForce', false, idleFields.reason, idleFields.message));
+  const idleFields = misplaced(policy.spec, ref.kind);
+  if (idleFields.length > 0) {
+    const message = `in force only on a Service, an ExternalService or one of their ports: ${idleFields.join(', ')}`;
+    conditions.push(condition(policy, 'InForce', false, 'WrongTarget', message));
+  }
   return conditions;
 }
 

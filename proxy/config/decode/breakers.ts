@@ -4,7 +4,8 @@
  */
 import type { CircuitBreakers, OutlierDetection } from '#api/generated/envoy/config/cluster/v3/cluster.ts';
 import type { Problems } from '#base/problems.ts';
-import type { ClusterConfig, OutlierConfig } from '../snapshot.ts';
+import type { OutlierConfig } from '../endpoint-health.ts';
+import type { ClusterConfig } from '../snapshot.ts';
 import { durationMs } from './duration.ts';
 import { at, refuse } from './unsupported.ts';
 

@@ -17,6 +17,7 @@ import { decodeLimits, decodeOutlier } from './breakers.ts';
 import { decodeDns } from './dns.ts';
 import { durationMs } from './duration.ts';
 import { decodeAssignment } from './endpoints.ts';
+import { decodeHealthCheck } from './health-check.ts';
 import { readAny, readMessage, shortType } from './message.ts';
 import {
   decodeKeptEndpoints,
@@ -54,6 +55,7 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
   const perConnection = requestsPerConnection(message);
   const kept = decodeKeptEndpoints(message.metadata, '', problems);
   const outlier = decodeOutlier(message.outlierDetection, kept, problems);
+  const healthCheck = decodeHealthCheck(message.healthChecks, message.name, problems);
   const tls = decodeOrigination(message.transportSocket, 'transport_socket', problems);
   const cluster: ClusterConfig = {
     name: message.name,
@@ -69,6 +71,7 @@ export function decodeCluster(bytes: Uint8Array): Result<ClusterConfig, Problems
       ...(perConnection > 0 && { requestsPerConnection: perConnection }),
     },
     ...(outlier !== null && { outlier }),
+    ...(healthCheck !== null && { healthCheck }),
     retryBudget: retryBudget ?? DEFAULT_RETRY_BUDGET,
     http2: speaksHttp2(message),
     service: decodeServiceRef(message.metadata, '', problems),

@@ -17,6 +17,7 @@ import { mergeStates, type WorkerState } from '../../worker/describe.ts';
 import type { ExchangeFacts } from '../../worker/recent.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from '../../worker/messages.ts';
 import type { WorkerHost } from './host.ts';
+import { Findings } from './findings.ts';
 import { Member } from './member.ts';
 import { Rows } from './rows.ts';
 import { Usage } from './usage.ts';
@@ -63,6 +64,7 @@ export class Fleet implements WorkerHost {
   readonly #rates = allocateRates();
   readonly #rows = new Rows();
   readonly #usage = new Usage();
+  readonly #findings = new Findings();
   readonly #drained: Record<Direction, Set<number>> = { inbound: new Set(), outbound: new Set() };
   readonly #failures: number[];
   readonly #serving: boolean[];
@@ -96,6 +98,7 @@ export class Fleet implements WorkerHost {
       for (const [name, state] of message.change.destinations) if (state === 'released') this.#usage.released(name);
     }
     for (const member of this.#running) member.post(told);
+    if (message.kind === 'change') this.#findings.forget(message.change);
   }
 
   /** Of all that answer in time. */
@@ -141,6 +144,8 @@ export class Fleet implements WorkerHost {
     for (const message of catchUp()) {
       member.post(message.kind === 'change' ? { ...message, rows: this.#rows.of(message.change) } : message);
     }
+    // Who asks finds out for itself.
+    if (slot !== 0) for (const message of this.#findings.all()) member.post(message);
     return member.open().then((problems) => {
       if (problems.length === 0 && this.#members[slot] === member) this.#tellServing(slot, true);
       return problems;
@@ -162,6 +167,10 @@ export class Fleet implements WorkerHost {
         break;
       case 'idle':
         if (this.#usage.idle(message.destination, slot, clock.now())) receive(message);
+        break;
+      case 'health':
+        this.#findings.note(message);
+        for (const member of this.#running) if (member !== this.#members[slot]) member.post(message);
         break;
       case 'listening':
         if (slot === 0) receive(message);

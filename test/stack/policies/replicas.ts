@@ -29,6 +29,10 @@ export interface Replicas {
   readonly sidecar: FolderSidecar;
   /** The address that answered; else the status. */
   ask(asked?: Asked): Promise<string>;
+  /** Statuses of `/healthz`, by address; 200 where there is none, no answer at all for 0. */
+  readonly health: Map<string, number>;
+  /** Health checks that came, with the replica that got them. */
+  readonly checks: { readonly address: string; readonly host: string; readonly agent: string }[];
   /** The replicas that the Service has from now on. */
   tell(addresses: readonly string[]): void;
 }
@@ -52,7 +56,9 @@ export async function replicas(
   first: readonly string[] = addresses,
   { fields = () => '', zone = '' }: ReplicasOptions = {},
 ): Promise<Replicas> {
-  const port = await listen(t, addresses);
+  const health: Replicas['health'] = new Map();
+  const checks: Replicas['checks'] = [];
+  const port = await listen(t, addresses, health, checks);
   const folder = mkdtempSync(join(tmpdir(), 'tulle-replicas-'));
   const mesh = await startFolderMesh(folder, { 'echo.yaml': service(first, port, fields), 'more.yaml': manifests });
   const listens = { explicitListens: [{ name: NAME, address: '127.0.0.1', port: 0 }] };
@@ -66,16 +72,30 @@ export async function replicas(
   return {
     mesh,
     sidecar,
+    health,
+    checks,
     ask: (asked = {}) => ask(sidecar.port(NAME), asked),
     tell: (told) => mesh.write('echo.yaml', service(told, port, fields)),
   };
 }
 
-async function listen(t: Test, addresses: readonly string[]): Promise<number> {
+async function listen(
+  t: Test,
+  addresses: readonly string[],
+  health: Replicas['health'],
+  checks: Replicas['checks'],
+): Promise<number> {
   let port = 0;
   for (const address of addresses) {
     const says: RequestListener = (asked, answer) => {
       const { 'x-slow': slow, 'x-fail': fails, 'x-delay': delay = 0 } = asked.headers;
+      if (asked.url === '/healthz') {
+        const { host = '', 'user-agent': agent = '' } = asked.headers;
+        checks.push({ address, host, agent });
+        answer.statusCode = health.get(address) ?? 200;
+        if (health.get(address) !== 0) answer.end();
+        return;
+      }
       if (fails === address) answer.statusCode = 503;
       setTimeout(() => void answer.end(address), slow === address ? SLOW_MS : Number(delay));
     };

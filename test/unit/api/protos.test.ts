@@ -20,8 +20,8 @@ const UPSTREAM = [
   ...['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map((name) => join(DEPS, name)),
   dirname(fileURLToPath(import.meta.resolve('protobufjs'))),
 ];
-/** Packages of our own and of Istio, which have no upstream file to compare with. */
-const NOT_UPSTREAM = ['tulle.', 'istio.'];
+/** Packages of our own, of Istio and of gRPC, which have no upstream file to compare with. */
+const NOT_UPSTREAM = ['tulle.', 'istio.', 'grpc.'];
 
 /** Loads files with their imports; imports are looked up in `roots`, well-known types in protobufjs itself. */
 function load(roots: readonly string[], files: readonly string[]): protobuf.Root {

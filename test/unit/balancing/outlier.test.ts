@@ -2,7 +2,7 @@
 import t from 'tap';
 import { FakeClock } from '#base/fake-clock.ts';
 import { OutlierDetector, type EndpointJudge } from '../../../proxy/balancing/outlier.ts';
-import type { OutlierConfig } from '../../../proxy/config/snapshot.ts';
+import type { OutlierConfig } from '../../../proxy/config/endpoint-health.ts';
 import type { BalancedEndpoint } from '../../../proxy/exchange/destination.ts';
 
 const CONFIG: OutlierConfig = {
@@ -28,7 +28,7 @@ function rig(count: number, more: Partial<OutlierConfig> = {}, random = () => 0)
   const events = { ejected: (reason: string) => said.push(reason), returned: () => said.push('back') };
   const detector = new OutlierDetector({ ...CONFIG, ...more }, { clock, random, events });
   const judges = Array.from({ length: count }, () =>
-    detector.add({ available: true, config: { healthy: true } } as unknown as BalancedEndpoint),
+    detector.add({ available: true, passing: true, config: { healthy: true } } as unknown as BalancedEndpoint),
   );
   return { clock, detector, judges, said };
 }

@@ -16,6 +16,7 @@ function endpoint(port: number, weight = 1, healthy = true): BalancedEndpoint {
     latency: new PeakEwma(30, 10_000, 0),
     sinceMs: 0,
     available: true,
+    passing: true,
   };
 }
 

@@ -29,6 +29,7 @@ function endpoint(port: number, priority: number, { healthy = true, sinceMs = -I
     latency: new PeakEwma(30, 10_000, 0),
     sinceMs,
     available: true,
+    passing: true,
   };
 }
 

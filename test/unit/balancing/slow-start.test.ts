@@ -25,6 +25,7 @@ function endpoint(port: number, sinceMs: number): BalancedEndpoint {
     latency: new PeakEwma(30, 10_000, 0),
     sinceMs,
     available: true,
+    passing: true,
   };
 }
 

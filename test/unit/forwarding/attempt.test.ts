@@ -42,6 +42,7 @@ function play(atOnce: boolean, mtls = false): Play {
     latency: new PeakEwma(30, 10_000, 0),
     sinceMs: 0,
     available: true,
+    passing: true,
     meters: { request: () => undefined, retry: () => undefined, hedge: () => undefined },
     observer: { attemptOver: (...facts) => told.push(facts) },
     acquire: () => (atOnce ? stream : null),

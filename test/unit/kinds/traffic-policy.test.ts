@@ -76,7 +76,7 @@ t.test('the parser refuses what an API server would refuse, and nothing else', a
   t.ok(verdicts.accepted > 500 && verdicts.refused > 1000, JSON.stringify(verdicts));
 });
 
-t.test('the policy of the design is read, and says what is not in force', async (t) => {
+t.test('the policy of the design is read', async (t) => {
   const spec = parse(`
 targetRefs: [{ group: "", kind: Service, name: reviews, sectionName: http }]
 timeouts: { request: 10s, perTry: 2s, idle: 5m, connect: 1s }
@@ -131,11 +131,17 @@ tracing: { sampling: 10 }`) as unknown;
         keepEndpoints: 1,
       },
     },
-    notInForce: ['spec.healthCheck'],
+    healthCheck: {
+      check: { kind: 'http', path: '/healthz', host: '', statuses: null },
+      intervalMs: 10_000,
+      timeoutMs: 1000,
+      healthyThreshold: null,
+      unhealthyThreshold: null,
+    },
   });
 });
 
-t.test('what is not given is null, and what is in force is not listed', async (t) => {
+t.test('what is not given is null', async (t) => {
   const given = { targetRefs: [target], retries: { attempts: 0 }, loadBalancer: { policy: 'Random' } };
   const { object } = reading(parseTrafficPolicy, policy(given));
   t.same(object?.spec, {
@@ -157,7 +163,7 @@ t.test('what is not given is null, and what is in force is not listed', async (t
     fault: null,
     tracing: null,
     circuitBreaker: null,
-    notInForce: [],
+    healthCheck: null,
   });
 });
 

@@ -1,6 +1,7 @@
 /** What the fleet keeps about its workers: who uses a destination, which row of the shared counts a cluster has, and metrics joined. */
 import t from 'tap';
 import { SharedTally } from '#base/tally.ts';
+import { Findings } from '../../../proxy/supervisor/workers/findings.ts';
 import { Rows } from '../../../proxy/supervisor/workers/rows.ts';
 import { Usage } from '../../../proxy/supervisor/workers/usage.ts';
 import { allocateCounts, forgetWorker, MAX_SHARED_CLUSTERS, sharedCounts } from '../../../proxy/exchange/pod-counts.ts';
@@ -24,6 +25,21 @@ t.test('a destination is let go when no worker has used it for a while', async (
   usage.want('b:80', 0);
   t.same(usage.forget(0), ['b:80'], 'only the one that died used it');
   t.same(usage.forget(1), ['a:80']);
+});
+
+const found = (cluster: string, endpoint: string, why: string) => ({ kind: 'health', cluster, endpoint, why }) as const;
+
+t.test('of health checks it keeps who fails, as long as the cluster is there', async (t) => {
+  const findings = new Findings();
+  for (const finding of [found('a', 'x', 'status 500'), found('a', 'y', 'reset'), found('b', 'x', 'reset')]) {
+    findings.note(finding);
+  }
+  findings.note(found('a', 'x', 'status 503'));
+  findings.note(found('a', 'y', ''));
+  t.same(findings.all(), [found('a', 'x', 'status 503'), found('b', 'x', 'reset')]);
+  findings.forget({ clusters: new Map([['b', null]]) });
+  findings.forget(named('a'));
+  t.same(findings.all(), [found('a', 'x', 'status 503')]);
 });
 
 t.test('a cluster keeps its row, and one that comes back gets it again', async (t) => {
