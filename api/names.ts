@@ -49,6 +49,11 @@ export const EXTENSION = {
   outlierOptions: 'type.googleapis.com/tulle.config.v1.OutlierOptions',
   cors: 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors',
   corsPolicy: 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy',
+  statefulSession: 'type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute',
+  statefulSessionFilter: 'type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
+  cookieSession: 'type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState',
+  headerSession: 'type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState',
+  sessionOptions: 'type.googleapis.com/tulle.config.v1.SessionOptions',
   outboundPolicy: 'type.googleapis.com/tulle.config.v1.OutboundPolicy',
   serviceRef: 'type.googleapis.com/tulle.config.v1.ServiceRef',
   workloadRef: 'type.googleapis.com/tulle.config.v1.WorkloadRef',
@@ -64,6 +69,7 @@ export const METADATA = {
   retry: 'tulle.retry',
   retryBudget: 'tulle.retry_budget',
   service: 'tulle.service',
+  session: 'tulle.session',
   workload: 'tulle.workload',
 } as const;
 
@@ -72,6 +78,7 @@ export const HTTP_FILTER = {
   cors: 'envoy.filters.http.cors',
   fault: 'envoy.filters.http.fault',
   localRateLimit: 'envoy.filters.http.local_ratelimit',
+  statefulSession: 'envoy.filters.http.stateful_session',
 } as const;
 
 /** Key in an endpoint's `filter_metadata` that Envoy compares with `transport_socket_matches`. */

@@ -45,8 +45,11 @@ function routeLines({ routes, action }: Explanation): readonly string[] {
 
 function actionText(action: RouteActionConfig): string {
   switch (action.kind) {
-    case 'forward':
-      return `forwards to ${action.clusters.length === 1 ? 'one backend' : `${action.clusters.length} backends`}`;
+    case 'forward': {
+      const to = action.clusters.length === 1 ? 'one backend' : `${action.clusters.length} backends`;
+      const { session } = action;
+      return `forwards to ${to}${session === undefined ? '' : `, a session to one endpoint by ${session.kind} ${session.name}`}`;
+    }
     case 'redirect':
       return `redirects with ${action.redirect.status}`;
     case 'respond':

@@ -161,13 +161,14 @@ function mergeRoutes(
   const portLevels = policies.levelsOfPort(service, port.name);
   for (const { route: source, rules } of group) {
     const grpc = source.kind === 'GRPCRoute';
-    for (const { name, ruleName, own, matches, requestHeaders, responseHeaders, cors, actionAt } of rules) {
+    for (const { ruleName, own, matches, actionAt, ...rule } of rules) {
+      const { name, requestHeaders, responseHeaders, cors, session } = rule;
       const levels = [...policies.levelsOfRule(source, ruleName), ...portLevels];
       const policy = routePolicy(settler(levels, losses, `${source.kind} ${objectKey(source.meta)}`), own);
       const action = actionAt(port.port);
       for (const { match, rank } of matches) {
-        const route = { name, consumerNamespace, grpc, match, requestHeaders, responseHeaders, cors, action, policy };
-        entries.push({ rank, source, route });
+        const said = { name, consumerNamespace, grpc, match, requestHeaders, responseHeaders, cors, session };
+        entries.push({ rank, source, route: { ...said, action, policy } });
       }
     }
   }
@@ -194,6 +195,7 @@ function notFound(consumerNamespace: string | null): Route {
     requestHeaders: null,
     responseHeaders: null,
     cors: null,
+    session: null,
     action: { kind: 'not-found' },
     policy: DEFAULT_ROUTE_POLICY,
   };

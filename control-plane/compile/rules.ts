@@ -17,6 +17,8 @@ import {
   type CompiledMatches,
   type RankedMatch,
 } from './matches.ts';
+import { sessionOf } from './sessions.ts';
+import type { SessionPolicy } from '../model/session.ts';
 import { resolveBackend, type Referents, type Unresolved } from './references.ts';
 
 export interface CompiledRule {
@@ -29,6 +31,7 @@ export interface CompiledRule {
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
   readonly cors: CorsPolicy | null;
+  readonly session: SessionPolicy | null;
   /** What is done with requests to this port of the Service. */
   readonly actionAt: (port: number) => RouteAction;
   readonly unresolved: readonly Unresolved[];
@@ -76,14 +79,16 @@ function compileRule(
   const badFilters = [...filterProblems(source.filters, `${path}.filters`, 'rule'), ...backends.badFilters];
   const { namespace, name } = route.meta;
   const cors = corsOf(source.filters);
+  const ruleName = `${namespace}/${name}/${source.name === '' ? index : source.name}`;
   return {
-    name: `${namespace}/${name}/${source.name === '' ? index : source.name}`,
+    name: ruleName,
     ruleName: source.name,
     own: { timeouts, retry },
     matches: cors === null ? matches : [...matches, ...preflightMatches(matches)],
     requestHeaders: headerChange(source.filters, 'RequestHeaderModifier'),
     responseHeaders: headerChange(source.filters, 'ResponseHeaderModifier'),
     cors,
+    session: sessionOf(source.sessionPersistence, ruleName),
     actionAt: ruleAction(source, backends, copies, badFilters),
     // A mirror that leads nowhere is told of like any other reference, and left out (HTTPRequestMirrorFilter.backendRef).
     unresolved: [...backends.unresolved, ...mirrors.flatMap(({ backend }) => (backend.ok ? [] : [backend.error]))],

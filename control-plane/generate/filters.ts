@@ -11,6 +11,7 @@ import {
   FractionalPercent_DenominatorType as Denominator,
   type FractionalPercent,
 } from '#api/generated/envoy/type/v3/type.ts';
+import { StatefulSession } from '#api/generated/envoy/extensions/filters/http/stateful_session/v3/stateful_session.ts';
 import type { Any } from '#api/generated/google/protobuf/any.ts';
 import { RateLimit, type RateLimit_Key } from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION, HTTP_FILTER, METADATA } from '#api/names.ts';
@@ -24,6 +25,10 @@ export const IDLE_FILTERS: readonly HttpFilter[] = [
   idle(
     HTTP_FILTER.localRateLimit,
     pack(EXTENSION.localRateLimit, LocalRateLimit, LocalRateLimit.fromPartial({ statPrefix: 'rate_limit' })),
+  ),
+  idle(
+    HTTP_FILTER.statefulSession,
+    pack(EXTENSION.statefulSessionFilter, StatefulSession, StatefulSession.fromPartial({})),
   ),
 ];
 

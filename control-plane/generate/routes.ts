@@ -15,11 +15,13 @@ import {
 import { destinationName, METADATA } from '#api/names.ts';
 import { DEFAULT_ROUTE_POLICY, type HashKey, type RoutePolicy } from '../model/policy.ts';
 import type { HeaderChange, Route, WeightedBackend } from '../model/route.ts';
+import type { SessionPolicy } from '../model/session.ts';
 import { hashPolicies } from './balancers.ts';
 import type { Dialect } from './client.ts';
 import type { Arrival } from './arrivals.ts';
 import { faultConfig, limitRoute, share, tracing } from './filters.ts';
 import { corsConfig } from './cors.ts';
+import { sessionConfig, sessionOptions } from './sessions.ts';
 import { duration } from './messages.ts';
 import { fallbackMessage, retryOptions, retryPolicy } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrites.ts';
@@ -68,7 +70,7 @@ export function plainRoute(
       $case: 'route',
       value: { ...forwardAction(policy), clusterSpecifier: { $case: 'cluster', value: cluster } },
     },
-    ...routeMetadata(policy, clusterDomain),
+    ...routeMetadata(policy, null, clusterDomain),
     typedPerFilterConfig: faultConfig(policy.fault),
     tracing: tracing(policy.sampling),
   });
@@ -86,14 +88,20 @@ export function refusal(status: number, reason: string): RouteMessage {
 export function routeMessages(routes: readonly Route[], context: RouteContext): RouteMessage[] {
   return routes.flatMap((route) => {
     const { name, match, requestHeaders, responseHeaders, policy } = route;
+    // gRPC refuses filters of a route that it does not know, and not every gRPC knows this one.
+    const session = context.dialect === 'grpc' ? null : route.session;
     const message = actionMessage(route, context);
     if (message === null) return [];
     return RouteMessage.fromPartial({
       name,
       match: routeMatch(match, context.dialect),
       action: message,
-      ...(message.$case === 'route' && routeMetadata(policy, context.clusterDomain)),
-      typedPerFilterConfig: { ...corsConfig(route.cors), ...faultConfig(policy.fault) },
+      ...(message.$case === 'route' && routeMetadata(policy, session, context.clusterDomain)),
+      typedPerFilterConfig: {
+        ...corsConfig(route.cors),
+        ...faultConfig(policy.fault),
+        ...sessionConfig(session, match.path),
+      },
       tracing: tracing(policy.sampling),
       ...headerEdits(requestHeaders, responseHeaders),
     });
@@ -149,9 +157,14 @@ function forwardAction(policy: RoutePolicy): RouteActionMessage {
   });
 }
 
-function routeMetadata({ retry, fallback }: RoutePolicy, clusterDomain: string): Pick<RouteMessage, 'metadata'> {
-  if (retry === null && fallback === null) return {};
+function routeMetadata(
+  { retry, fallback }: RoutePolicy,
+  session: SessionPolicy | null,
+  clusterDomain: string,
+): Pick<RouteMessage, 'metadata'> {
+  if (retry === null && fallback === null && session === null) return {};
   const typedFilterMetadata = {
+    ...sessionOptions(session),
     ...(retry !== null && { [METADATA.retry]: retryOptions(retry) }),
     ...(fallback !== null && {
       [METADATA.fallback]: fallbackMessage(fallback, (backend) => clusterName(backend, { clusterDomain })),

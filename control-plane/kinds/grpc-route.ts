@@ -14,6 +14,7 @@ import {
   type BackendRef,
   type ParentRef,
 } from './route-references.ts';
+import { SESSION_PERSISTENCE, type SessionPersistence } from './session-persistence.ts';
 import { defaulted, list, object, optional, required, type Check } from './structure.ts';
 import { dnsSubdomain, sectionName } from './text-forms.ts';
 
@@ -37,6 +38,8 @@ export interface GrpcRouteRule {
   readonly matches: readonly GrpcRouteMatch[];
   readonly filters: readonly GrpcRouteFilter[];
   readonly backendRefs: readonly BackendRef<GrpcRouteFilter>[];
+  /** Null: not given. */
+  readonly sessionPersistence: SessionPersistence | null;
 }
 
 export interface GrpcRoute extends KubeObject {
@@ -105,6 +108,7 @@ const RULE = object({
   matches: optional(list(MATCH, { maxItems: MAX_MATCHES }), [EVERYTHING]),
   filters: optional(GRPC_FILTERS, []),
   backendRefs: optional(backendRefs(GRPC_FILTERS), []),
+  sessionPersistence: optional(SESSION_PERSISTENCE, null),
 });
 
 const SPEC_MEMBERS = {

@@ -12,6 +12,7 @@ import {
   type BackendRef,
   type ParentRef,
 } from './route-references.ts';
+import { SESSION_PERSISTENCE, type SessionPersistence } from './session-persistence.ts';
 import { defaulted, list, object, optional, required, type Check } from './structure.ts';
 import { dnsSubdomain, sectionName } from './text-forms.ts';
 
@@ -53,6 +54,8 @@ export interface HttpRouteRule {
   readonly timeouts: { readonly requestMs: number | null; readonly backendRequestMs: number | null };
   /** Null: not given. */
   readonly retry: HttpRouteRetry | null;
+  /** Null: not given. */
+  readonly sessionPersistence: SessionPersistence | null;
 }
 
 export interface HttpRoute extends KubeObject {
@@ -98,6 +101,7 @@ const RULE_MEMBERS = {
   backendRefs: optional(backendRefs(HTTP_FILTERS), []),
   timeouts: optional(object(TIMEOUT_MEMBERS, TIMEOUT_RULES), { request: null, backendRequest: null }),
   retry: optional(RETRY, null),
+  sessionPersistence: optional(SESSION_PERSISTENCE, null),
 };
 type RawRule = ValueOf<ReturnType<typeof object<typeof RULE_MEMBERS>>>;
 
@@ -139,7 +143,8 @@ const HTTP_ROUTE = object({
 
 function ruleOfNothing(): RawRule {
   const timeouts = { request: null, backendRequest: null };
-  return { name: '', matches: [EVERYTHING], filters: [], backendRefs: [], timeouts, retry: null };
+  const rule = { name: '', matches: [EVERYTHING], filters: [], backendRefs: [], timeouts };
+  return { ...rule, retry: null, sessionPersistence: null };
 }
 
 function ruleOf({ timeouts, matches, retry, ...rule }: RawRule): HttpRouteRule {

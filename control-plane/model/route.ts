@@ -4,6 +4,7 @@
  */
 import type { CorsPolicy } from './cors.ts';
 import type { RoutePolicy } from './policy.ts';
+import type { SessionPolicy } from './session.ts';
 
 export type PathMatch =
   | { readonly kind: 'exact'; readonly value: string }
@@ -96,6 +97,8 @@ export interface Route {
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
   readonly cors: CorsPolicy | null;
+  /** Null: requests go where the balancer says. */
+  readonly session: SessionPolicy | null;
   readonly action: RouteAction;
   readonly policy: RoutePolicy;
 }

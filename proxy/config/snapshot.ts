@@ -8,6 +8,7 @@ import type { HealthCheckConfig, OutlierConfig } from './endpoint-health.ts';
 import type { PathMatchConfig, StringMatchConfig, ValueMatchConfig } from './matches.ts';
 import type { RequestFilterConfig } from './request-filters.ts';
 import type { FallbackConfig, RetryConfig } from './retries.ts';
+import type { SessionConfig } from './sessions.ts';
 
 export interface Snapshot {
   /** By the name asked for: `inbound`, `host:port`, or `address:port` as captured. */
@@ -197,6 +198,8 @@ export interface ForwardConfig {
   readonly mirrors?: readonly MirrorConfig[];
   /** Absent: none. */
   readonly fallback?: FallbackConfig;
+  /** Requests of a session stay with one endpoint; absent: there are none. */
+  readonly session?: SessionConfig;
   /** Requests carry `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
   readonly countAttempts?: boolean;
   /** The failure when the chosen cluster does not exist (Envoy `cluster_not_found_response_code`); absent: `no-cluster`, 503. */

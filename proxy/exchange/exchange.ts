@@ -5,6 +5,7 @@
 import { isGrpc } from '../http/grpc.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { Failure } from './failure.ts';
+import type { Session } from './session.ts';
 import type { UpstreamCluster, UpstreamEndpoint } from './upstream.ts';
 
 /** Who is at the client's end of a connection; one object for all exchanges on it. */
@@ -36,6 +37,8 @@ export class Exchange {
   readonly isGrpc: boolean;
   routeName: string;
   cluster: UpstreamCluster | null;
+  /** The endpoint that the request is meant for; null: any. */
+  session: Session | null;
   endpoint: UpstreamEndpoint | null;
   /** Tries begun. */
   attempts: number;
@@ -75,6 +78,7 @@ export class Exchange {
     this.isGrpc = isGrpc(request.headers);
     this.routeName = '';
     this.cluster = null;
+    this.session = null;
     this.endpoint = null;
     this.attempts = 0;
     this.earlier = null;

@@ -32,6 +32,7 @@ import { callsForFallback, FALLBACK_HEADER, fallbackAnswer, mayMove } from './fa
 import { nameRequest, triedInVain, wordOf } from './recall.ts';
 import type { AttemptOutcome } from './retry.ts';
 import { Tries, type TriesOwner } from './tries.ts';
+import { clusterOf, keepSession, readSession } from './session.ts';
 import { openTunnel } from './tunnel.ts';
 
 type Phase = 'parked' | 'held' | 'trying' | 'answering' | 'done';
@@ -218,7 +219,12 @@ export class Forwarding implements DownstreamSink, TriesOwner, DeadlineOwner {
     const action = route.config.action;
     if (action.kind !== 'forward') return this.#answerDirectly(route);
     this.#action = action;
-    const choice = chooseCluster(route, this.#context.random);
+    const x = this.exchange;
+    if (action.session !== undefined) {
+      x.session = readSession(action.session, x.request.headers, this.#context.clock.wall());
+    }
+    const kept = x.session === null ? null : clusterOf(x.session, action.clusters);
+    const choice = kept ?? chooseCluster(route, this.#context.random);
     if (choice === null) return this.fail('unavailable-destination', 'every backend of the route has weight 0');
     const cluster = clusters.get(choice.cluster);
     if (cluster === undefined)
@@ -315,6 +321,8 @@ export class Forwarding implements DownstreamSink, TriesOwner, DeadlineOwner {
     sayIfRetried(x, head.headers, this.#context);
     if (x.fellBack !== '') head.headers.set(FALLBACK_HEADER, x.fellBack);
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
+    const session = this.#action?.session;
+    if (session !== undefined) keepSession(session, x, attempt.endpoint, head.headers, this.#context.clock.wall());
     this.#downstream.writeHead(head, head.body);
     const upstream = head.status === 101 ? attempt.handOver() : null;
     if (upstream !== null) this.#tunnel(upstream);

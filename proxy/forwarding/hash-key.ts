@@ -50,7 +50,7 @@ function hashHeader(values: string[]): Hash64 | null {
 }
 
 /** Of the first cookie with that name; null: there is none, or it is empty (as in Envoy). */
-function cookieValue(lines: readonly string[], name: string): string | null {
+export function cookieValue(lines: readonly string[], name: string): string | null {
   for (const line of lines) {
     for (const pair of line.split(';')) {
       const equals = pair.indexOf('=');

@@ -18,6 +18,7 @@ import type { ForwardContext } from './context.ts';
 import { type Deadlines, NEVER } from './deadlines.ts';
 import { hashOf } from './hash-key.ts';
 import { outcomeOf } from './outcome.ts';
+import { endpointOf } from './session.ts';
 import { earlierTry, wordOf } from './recall.ts';
 import type { RequestBody } from './request-body.ts';
 import {
@@ -212,6 +213,9 @@ export class Tries implements AttemptOwner, EndpointWaiter {
 
   #pick(nowMs: number, avoided: readonly UpstreamEndpoint[]): UpstreamEndpoint | null {
     const { cluster } = this;
+    const { session } = this.#exchange;
+    const meant = session === null ? null : endpointOf(session, cluster, avoided);
+    if (meant !== null) return meant;
     return cluster.picker.pick(nowMs, this.#context.random, avoided, hashOf(cluster, this.#exchange));
   }
 

@@ -44,6 +44,10 @@ spec:
       filters: [{ type: CORS, cors: { allowOrigins: ["https://*.shop.example"], allowMethods: [PUT], allowCredentials: true } }]
       retry: { codes: [503], attempts: 2, backoff: 50ms }
       backendRefs: [{ name: echo, port: 80 }]
+      sessionPersistence: { sessionName: basket, absoluteTimeout: 1h, idleTimeout: 5m, cookieConfig: { lifetimeType: Permanent } }
+    - matches: [{ path: { value: /session } }]
+      sessionPersistence: { type: Header }
+      backendRefs: [{ name: echo, port: 80 }]
     - matches: [{ path: { value: /broken } }]
       backendRefs: [{ name: nobody, port: 80 }]
     - matches: [{ path: { type: RegularExpression, value: "/half/[a-z]+" }, method: GET, headers: [{ name: X-A, value: a }], queryParams: [{ name: q, type: RegularExpression, value: "[0-9]+" }] }]

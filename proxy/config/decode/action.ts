@@ -28,6 +28,7 @@ import { decodeHeaderEdits } from './headers.ts';
 import { percentOf } from './percent.ts';
 import { decodeFallback, decodeRetryOptions } from './metadata.ts';
 import { decodeRetry } from './retry.ts';
+import { decodeSession } from './sessions.ts';
 import { at, refuse } from './unsupported.ts';
 
 /** Envoy `RouteAction.timeout`: "If not specified, the default is 15s". */
@@ -97,6 +98,7 @@ function decodeForward(
         ? null
         : decodeRetry(policy, decodeRetryOptions(route.metadata, path, problems), at(where, 'retry_policy'), problems),
     ...fallbackOf(route, path, problems),
+    ...decodeSession(route, path, problems),
     ...decodeMirrors(action.requestMirrorPolicies, at(where, 'request_mirror_policies'), problems),
     ...(host.includeRequestAttemptCount && { countAttempts: true }),
   };

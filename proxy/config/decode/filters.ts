@@ -33,7 +33,7 @@ export function decodeFilters(route: Route, path: string, problems: Problems): P
   const keyed = decodeKeyed(route, path, problems);
   if (keyed !== null) filters.push(keyed);
   for (const [name, any] of Object.entries(route.typedPerFilterConfig)) {
-    if (any.typeUrl === EXTENSION.corsPolicy) continue;
+    if (any.typeUrl === EXTENSION.corsPolicy || any.typeUrl === EXTENSION.statefulSession) continue;
     const filter = decodeFilter(any, `${at(path, 'typed_per_filter_config')}["${name}"]`, problems);
     if (filter !== null) filters.push(filter);
   }
@@ -74,7 +74,7 @@ function decodeFilter(any: Any, path: string, problems: Problems): RequestFilter
     const limit = readMessage(LocalRateLimit, any.value, path, problems);
     return limit === null ? null : decodeLocal(limit, path, problems);
   }
-  refuse(problems, path, shortType(any.typeUrl), 'CorsPolicy, HTTPFault, LocalRateLimit');
+  refuse(problems, path, shortType(any.typeUrl), 'CorsPolicy, HTTPFault, LocalRateLimit, StatefulSessionPerRoute');
   return null;
 }
 

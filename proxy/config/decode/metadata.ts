@@ -13,6 +13,7 @@ import {
   RetryBudget,
   RetryOptions,
   ServiceRef,
+  SessionOptions,
   WorkloadRef,
 } from '#api/generated/tulle/config/v1/config.ts';
 import { EXTENSION, METADATA, TLS_MODE_FIELD, TLS_MODE_MTLS, TRANSPORT_SOCKET_MATCH } from '#api/names.ts';
@@ -79,6 +80,15 @@ export function decodeRetryOptions(
   problems: Problems,
 ): RetryOptions | null {
   return entry(metadata, METADATA.retry, EXTENSION.retryOptions, RetryOptions, path, problems);
+}
+
+/** `tulle.session`: how long sessions last; null when nothing is said. */
+export function decodeSessionOptions(
+  metadata: Metadata | undefined,
+  path: string,
+  problems: Problems,
+): SessionOptions | null {
+  return entry(metadata, METADATA.session, EXTENSION.sessionOptions, SessionOptions, path, problems);
 }
 
 /** `tulle.fallback`: what answers in the place of a route's clusters; null when nothing does. */

@@ -120,6 +120,8 @@ function decodeRoutes(
   }
 }
 
+const IDLE: ReadonlySet<string> = new Set([EXTENSION.fault, EXTENSION.localRateLimit, EXTENSION.statefulSessionFilter]);
+
 /** The router, last and once; unknown filters only when they are optional (Envoy `HttpFilter.is_optional`). */
 function checkFilters(filters: readonly HttpFilter[], path: string, problems: Problems): void {
   for (const [i, filter] of filters.entries()) {
@@ -130,16 +132,23 @@ function checkFilters(filters: readonly HttpFilter[], path: string, problems: Pr
       if (i !== filters.length - 1) problems.add(where, 'the router must be the last filter');
     } else if (any?.typeUrl === EXTENSION.cors) {
       readMessage(Cors, any.value, `${where}.typed_config`, problems);
-    } else if (any?.typeUrl === EXTENSION.fault || any?.typeUrl === EXTENSION.localRateLimit) {
+    } else if (any !== undefined && IDLE.has(any.typeUrl)) {
       if (!isIdle(any))
         refuse(problems, `${where}.typed_config`, 'a setting for all routes', 'typed_per_filter_config of a route');
     } else if (!filter.isOptional)
-      refuse(problems, where, `filter ${shortType(any?.typeUrl)}`, 'Cors, HTTPFault, LocalRateLimit, Router');
+      refuse(
+        problems,
+        where,
+        `filter ${shortType(any?.typeUrl)}`,
+        'Cors, HTTPFault, LocalRateLimit, StatefulSession, Router',
+      );
   }
   if (filters.at(-1)?.configType?.value.typeUrl !== EXTENSION.router) problems.add(path, 'must end with the router');
 }
 
 /** The filter is there for the routes that ask for it, and does nothing by itself. */
 function isIdle({ typeUrl, value }: Any): boolean {
-  return typeUrl === EXTENSION.fault ? value.length === 0 : LocalRateLimit.decode(value).tokenBucket === undefined;
+  return typeUrl !== EXTENSION.localRateLimit
+    ? value.length === 0
+    : LocalRateLimit.decode(value).tokenBucket === undefined;
 }

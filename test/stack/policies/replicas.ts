@@ -29,6 +29,8 @@ export interface Replicas {
   readonly sidecar: FolderSidecar;
   /** The address that answered; else the status. */
   ask(asked?: Asked): Promise<string>;
+  /** The same with what came beside it. */
+  get(asked?: Asked): Promise<{ readonly said: string; readonly headers: IncomingMessage['headers'] }>;
   /** Statuses of `/healthz`, by address; 200 where there is none, no answer at all for 0. */
   readonly health: Map<string, number>;
   /** Health checks that came, with the replica that got them. */
@@ -74,7 +76,8 @@ export async function replicas(
     sidecar,
     health,
     checks,
-    ask: (asked = {}) => ask(sidecar.port(NAME), asked),
+    ask: async (asked = {}) => (await get(sidecar.port(NAME), asked)).said,
+    get: (asked = {}) => get(sidecar.port(NAME), asked),
     tell: (told) => mesh.write('echo.yaml', service(told, port, fields)),
   };
 }
@@ -129,11 +132,11 @@ endpoints: [${endpoints.join(', ')}]
 `;
 }
 
-async function ask(port: number, { path = '/', headers = {}, from = '127.0.0.1' }: Asked): Promise<string> {
+async function get(port: number, { path = '/', headers = {}, from = '127.0.0.1' }: Asked): ReturnType<Replicas['get']> {
   const asking = request({ host: '127.0.0.1', port, path, headers, agent: false, localAddress: from });
   asking.end();
   const [answer] = (await once(asking, 'response')) as [IncomingMessage];
   let text = '';
   for await (const chunk of answer) text += String(chunk);
-  return answer.statusCode === 200 ? text : String(answer.statusCode);
+  return { said: answer.statusCode === 200 ? text : String(answer.statusCode), headers: answer.headers };
 }

@@ -63,8 +63,9 @@ t.test('a full GRPCRoute is read', async (t) => {
       backendRefs: [
         { group: '', kind: 'Service', namespace: '', name: 'reviews-v1', port: 9000, weight: 9, filters: [] },
       ],
+      sessionPersistence: null,
     },
-    { name: '', matches: [{ method: null, headers: [] }], filters: [], backendRefs: [] },
+    { name: '', matches: [{ method: null, headers: [] }], filters: [], backendRefs: [], sessionPersistence: null },
   ]);
 });
 
@@ -86,7 +87,9 @@ t.test('mistakes in a GRPCRoute are told with path and reason', async (t) => {
       [
         'spec.rules[0].filters[0].type: must be RequestHeaderModifier, ResponseHeaderModifier, RequestMirror or ExtensionRef, is the string "URLRewrite"',
       ],
-      ['spec.rules[0].timeouts: is an unknown field (known here: name, matches, filters, backendRefs)'],
+      [
+        'spec.rules[0].timeouts: is an unknown field (known here: name, matches, filters, backendRefs, sessionPersistence)',
+      ],
     ],
   );
 });

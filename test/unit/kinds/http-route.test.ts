@@ -103,9 +103,43 @@ t.test('a full route is read', async (t) => {
         ],
         timeouts: { requestMs: 10_000, backendRequestMs: 0 },
         retry: { codes: [503, 429], attempts: 3, backoffMs: 100 },
+        sessionPersistence: null,
       },
     ],
   });
+});
+
+const readSession = (sessionPersistence: object) => reading(parseHttpRoute, route({ rules: [{ sessionPersistence }] }));
+
+t.test('session persistence (GEP-1619) with its defaults and its rules', async (t) => {
+  const bare = { sessionName: '', type: 'Cookie', absoluteTimeout: null, idleTimeout: null, cookieConfig: null };
+  t.same(readSession({}).object?.spec.rules[0]?.sessionPersistence, bare);
+  const full = { sessionName: 'a', type: 'Cookie', absoluteTimeout: '1h', idleTimeout: '5m' };
+  t.same(
+    readSession({ ...full, cookieConfig: { lifetimeType: 'Permanent' } }).object?.spec.rules[0]?.sessionPersistence,
+    {
+      ...full,
+      absoluteTimeout: 3_600_000,
+      idleTimeout: 300_000,
+      cookieConfig: { lifetimeType: 'Permanent' },
+    },
+  );
+  t.same(
+    [
+      { cookieConfig: { lifetimeType: 'Permanent' } },
+      { type: 'Header', cookieConfig: {} },
+      { sessionName: 'a b' },
+      { sessionName: 'a=b' },
+      { type: 'Query' },
+    ].map((one) => readSession(one).lines[0]),
+    [
+      'spec.rules[0].sessionPersistence.absoluteTimeout: absoluteTimeout must be given when the lifetimeType of the cookie is Permanent',
+      'spec.rules[0].sessionPersistence.cookieConfig: cookieConfig can only be set with type Cookie',
+      'spec.rules[0].sessionPersistence.sessionName: "a b" is not valid here (use letters, digits and -)',
+      'spec.rules[0].sessionPersistence.sessionName: "a=b" is not valid here (use letters, digits and -)',
+      'spec.rules[0].sessionPersistence.type: must be Cookie or Header, is the string "Query"',
+    ],
+  );
 });
 
 t.test('what is not given has the defaults of Gateway API', async (t) => {
@@ -117,6 +151,7 @@ t.test('what is not given has the defaults of Gateway API', async (t) => {
     backendRefs: [],
     timeouts: { requestMs: null, backendRequestMs: null },
     retry: null,
+    sessionPersistence: null,
   };
   const least = { parentRefs: [], hostnames: [], rules: [rule] };
   t.same(reading(parseHttpRoute, route({})).object?.spec, least);
