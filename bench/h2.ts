@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { systemClock } from '../base/clock.ts';
 import { TimerWheel } from '../base/timer-wheel.ts';
 import { DEFAULT_H2_SERVER_TUNING, H2Server } from '../proxy/downstream/h2-server.ts';
+import { DEFAULT_PATIENCE } from '../proxy/downstream/patience.ts';
 import { responseHead } from '../proxy/exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream, UpstreamSink } from '../proxy/exchange/stream.ts';
 import { HeaderList } from '../proxy/http/headers.ts';
@@ -31,6 +32,7 @@ class Exchange implements DownstreamSink {
   onRequestData(): void {}
   onRequestEnd(): void {}
   onDownstreamDrain(): void {}
+  fail(): void {}
   onDownstreamReset(): void {}
 }
 const exchange = new Exchange();
@@ -52,6 +54,8 @@ function serve(socket: Socket): H2Server {
     idleTimeoutMs: 60_000,
     tuning: DEFAULT_H2_SERVER_TUNING,
     onRequest: answer,
+    patience: DEFAULT_PATIENCE,
+    onStalled: () => undefined,
     onRefused: () => undefined,
     onAbuse: () => undefined,
     onClose: () => undefined,

@@ -6,9 +6,8 @@
  *                                                     101 -> tunnel -> closed
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '#base/clock.ts';
-import { Deadline, type TimerWheel } from '#base/timer-wheel.ts';
-import type { Failure } from '../exchange/failure.ts';
+import { Deadline } from '#base/timer-wheel.ts';
+import { clientFailure, type Failure } from '../exchange/failure.ts';
 import { localAnswer } from '../exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream } from '../exchange/stream.ts';
 import { RequestParser, type RequestSink } from '../http/h1/request-parser.ts';
@@ -19,26 +18,17 @@ import {
   CHUNKED_BODY,
   NO_BODY,
   type BodyKind,
-  type HeadLimits,
-  type ParseFailure,
   type RequestHead,
   type ResponseHead,
 } from '../http/message.ts';
 import { settleUpgrade } from '../http/upgrade.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
 import { resetSocket } from '../net/reset.ts';
+import type { ConnectionOptions } from './options.ts';
+import { lookEveryMs, NO_BODY_DUE, type Stall, stallText, StallWatch } from './patience.ts';
 
-export interface H1ServerOptions {
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  readonly limits: HeadLimits;
-  /** From the first byte of a head to its last. */
-  readonly headTimeoutMs: number;
-  /** Without a request. */
-  readonly idleTimeoutMs: number;
+export interface H1ServerOptions extends ConnectionOptions {
   readonly onRequest: (connection: H1Server, head: RequestHead) => DownstreamSink;
-  /** A request was refused before it became an exchange. */
-  readonly onRefused: (failure: Failure) => void;
   readonly onClose: (connection: H1Server) => void;
 }
 
@@ -53,6 +43,9 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   readonly #options: H1ServerOptions;
   readonly #parser: RequestParser;
   readonly #output: Output;
+  readonly #stalls: StallWatch;
+  /** Changes with each request and each piece of its body. */
+  #moves = 0;
   #sink: DownstreamSink | null = null;
   #head: RequestHead | null = null;
   #requestDone = true;
@@ -77,13 +70,14 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#options = options;
     this.#parser = new RequestParser(this, options.limits);
     this.#output = new Output(socket);
+    this.#stalls = new StallWatch(socket);
     this.#lastUsedMs = options.clock.now();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onClientEnd());
     socket.on('error', () => undefined);
     socket.on('close', () => this.#onClose());
-    this.#wait('idle', options.idleTimeoutMs);
+    this.#watch('idle');
     // Whoever looked at the first bytes may have seen the end already.
     if (socket.readableEnded) this.#onClientEnd();
   }
@@ -142,6 +136,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     } else if (this.#parser.inHead && this.#waiting !== 'head') this.#wait('head', this.#options.headTimeoutMs);
   }
 
+  /** Reads on, those bytes first that wait here. */
   #feedRest(): void {
     const rest = this.#rest;
     this.#rest = null;
@@ -157,7 +152,8 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   }
 
   onRequestHead(head: RequestHead): void {
-    if (this.#waiting === 'head') this.#wait('idle', this.#options.idleTimeoutMs);
+    if (this.#waiting === 'head') this.#watch('idle');
+    this.#moves++;
     if (head.upgrade !== '') settleUpgrade(head);
     this.#head = head;
     this.#requestDone = head.body.kind === 'none';
@@ -170,19 +166,17 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   }
 
   onBody(chunk: Buffer, start: number, end: number): void {
+    this.#moves++;
     if (!this.#answerDone) this.#sink?.onRequestData(chunk, start, end);
   }
 
-  onTrailers(trailers: HeaderList): void {
+  onTrailers(trailers: HeaderList | null): void {
     this.#requestDone = true;
     if (!this.#answerDone) this.#sink?.onRequestEnd(trailers);
   }
 
   onMessageEnd(): void {
-    if (!this.#requestDone) {
-      this.#requestDone = true;
-      if (!this.#answerDone) this.#sink?.onRequestEnd(null);
-    }
+    if (!this.#requestDone) this.onTrailers(null);
   }
 
   // --- answer out ------------------------------------------------------------------------------------------------
@@ -280,7 +274,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     if (!this.#requestDone || !this.#answerDone) return;
     this.#sink = null;
     this.#over = true;
-    this.#wait('flush', this.#options.idleTimeoutMs);
+    this.#watch('flush');
   }
 
   // --- between exchanges -----------------------------------------------------------------------------------------
@@ -295,9 +289,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#lastUsedMs = this.#options.clock.now();
     // Nobody drains a body that is over: a brake that its last bytes put on would hold the next request.
     this.#parser.resume();
-    if (this.#feeding) return;
-    if (this.#rest !== null) this.#feedRest();
-    else this.#socket.resume();
+    if (!this.#feeding) this.#feedRest();
   }
 
   /** Ends our side. What the client still sends is read and dropped; it has a moment to end its own after it got everything. */
@@ -307,25 +299,19 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#rest = null;
     this.#parser.pause();
     this.#output.flush();
-    this.#wait('flush', this.#options.idleTimeoutMs);
+    this.#watch('flush');
     this.#socket.end(() => {
       if (!this.#closed) this.#wait('linger', LINGER_MS);
     });
     this.#socket.resume();
   }
 
-  #refuse(failure: ParseFailure): void {
-    const sink = this.#sink;
-    const whole: Failure = {
-      kind: failure.kind,
-      side: 'downstream',
-      sent: 'nothing',
-      detail: failure.detail,
-    };
-    this.#sink = null;
-    if (sink !== null) sink.onDownstreamReset(failure.detail);
-    else this.#options.onRefused(whole);
-    if (sink !== null && this.#answerBegun) resetSocket(this.#socket);
+  #refuse(failure: Pick<Failure, 'kind' | 'detail'>): void {
+    const whole = clientFailure(failure.kind, failure.detail);
+    const wasBusy = this.isBusy;
+    this.#tellGone(failure.detail);
+    if (!wasBusy) this.#options.onRefused(whole);
+    if (wasBusy && this.#answerBegun) resetSocket(this.#socket);
     else this.#refuseWith(whole);
   }
 
@@ -346,15 +332,10 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     }
     // Through TLS the end can come with the last bytes, before those that wait here were looked at.
     if (this.#rest !== null) return;
-    if (this.#sink === null) {
-      this.#endConnection();
-      return;
-    }
+    if (this.#sink === null) return this.#endConnection();
     // A client that ended its side after a whole request still waits for the answer; in the middle of one it has given up.
     if (!this.#requestDone) {
-      const sink = this.#sink;
-      this.#sink = null;
-      sink.onDownstreamReset('the connection ended within the request');
+      this.#tellGone('the connection ended within the request');
       this.#socket.destroy();
     } else this.#close = true;
   }
@@ -362,10 +343,15 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
   #onClose(): void {
     this.#closed = true;
     if (this.wheelSlot >= 0) this.#options.wheel.cancel(this);
+    this.#tellGone('the client closed the connection');
+    this.#options.onClose(this);
+  }
+
+  /** There is nobody to answer any more. */
+  #tellGone(detail: string): void {
     const sink = this.#sink;
     this.#sink = null;
-    sink?.onDownstreamReset('the client closed the connection');
-    this.#options.onClose(this);
+    sink?.onDownstreamReset(detail);
   }
 
   #wait(what: Waiting, delayMs: number): void {
@@ -373,28 +359,42 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#options.wheel.schedule(this, delayMs);
   }
 
-  override onDeadline(): void {
-    if (this.#waiting === 'linger' || this.#waiting === 'flush') {
-      this.#socket.destroy();
-      return;
-    }
-    if (this.#waiting === 'head') {
-      this.#headTimedOut();
-      return;
-    }
-    const idleMs = this.#options.clock.now() - this.#lastUsedMs;
-    if (this.#sink === null && idleMs >= this.#options.idleTimeoutMs) this.#endConnection();
-    else this.#wait('idle', Math.max(1, this.#options.idleTimeoutMs - (this.#sink === null ? idleMs : 0)));
+  /** Waits without a bound that is near: for a request, for the end of an exchange, for the client to take what was written. */
+  #watch(what: 'idle' | 'flush', leftMs = this.#options.idleTimeoutMs): void {
+    this.#wait(what, Math.max(1, Math.min(leftMs, lookEveryMs(this.#options.patience))));
   }
 
-  #headTimedOut(): void {
-    const failure: Failure = {
-      kind: 'request-header-timeout',
-      side: 'downstream',
-      sent: 'nothing',
-      detail: `the request head was not complete after ${this.#options.headTimeoutMs} ms`,
-    };
-    this.#options.onRefused(failure);
-    this.#refuseWith(failure);
+  override onDeadline(): void {
+    if (this.#waiting === 'linger') this.#socket.destroy();
+    else if (this.#waiting === 'head') {
+      const detail = `the request head was not complete after ${this.#options.headTimeoutMs} ms`;
+      this.#refuse({ kind: 'request-header-timeout', detail });
+    } else this.#look(this.#waiting, this.#options.clock.now());
+  }
+
+  #look(what: 'idle' | 'flush', now: number): void {
+    const { patience, idleTimeoutMs } = this.#options;
+    // A tunnel has a bound of its own, if it has one.
+    const awaited = what === 'flush' ? 'end' : this.#tunneling ? 'nothing' : 'data';
+    const stall = this.#stalls.find(now, patience, this.#isBodyDue() ? this.#moves : NO_BODY_DUE, awaited);
+    if (stall !== null) return this.#giveUp(stall);
+    const leftMs = this.#sink === null && what === 'idle' ? this.#lastUsedMs + idleTimeoutMs - now : idleTimeoutMs;
+    if (leftMs > 0) this.#watch(what, leftMs);
+    else this.#endConnection();
+  }
+
+  /** The client has announced more of its body, and we would read it. Behind an answer only a length announces: without, both may talk for hours. */
+  #isBodyDue(): boolean {
+    if (this.#sink === null || this.#requestDone || this.#tunneling) return false;
+    if (this.#rest !== null || this.#socket.isPaused()) return false;
+    return !this.#answerBegun || this.#head?.body.kind === 'length';
+  }
+
+  #giveUp(stall: Stall): void {
+    const detail = stallText(stall, this.#options.patience);
+    this.#options.onStalled(stall);
+    if (stall === 'request-body') return this.#sink?.fail('request-body-timeout', detail, 'downstream', 'body');
+    this.#tellGone(detail);
+    resetSocket(this.#socket);
   }
 }

@@ -5,9 +5,8 @@
  *   open -> draining (GOAWAY that refuses nothing, then the final one) -> closing (nothing is read any more) -> closed
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '#base/clock.ts';
-import { Deadline, type TimerWheel } from '#base/timer-wheel.ts';
-import type { Failure } from '../exchange/failure.ts';
+import { Deadline } from '#base/timer-wheel.ts';
+import { clientFailure } from '../exchange/failure.ts';
 import type { DownstreamSink } from '../exchange/stream.ts';
 import { type AbuseLimits, type AbuseReason, DEFAULT_ABUSE_LIMITS } from '../http/h2/abuse.ts';
 import type { ConnectionOwner } from '../http/h2/connection-streams.ts';
@@ -17,9 +16,11 @@ import { ERROR, MAX_STREAM_ID } from '../http/h2/frames.ts';
 import { KeepAlive, type KeepAliveOptions, PEER_DEAD, PING_DUE } from '../http/h2/keep-alive.ts';
 import { RequestFields } from '../http/h2/request-fields.ts';
 import { SETTING } from '../http/h2/settings.ts';
-import type { HeadLimits, ParseFailure, RequestHead } from '../http/message.ts';
+import type { ParseFailure, RequestHead } from '../http/message.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
 import { H2ServerStream } from './h2-stream.ts';
+import type { ConnectionOptions } from './options.ts';
+import { lookEveryMs, NO_BODY_DUE, stallText, StallWatch } from './patience.ts';
 
 /** What has a sensible value of its own. */
 export interface H2ServerTuning extends KeepAliveOptions {
@@ -28,8 +29,6 @@ export interface H2ServerTuning extends KeepAliveOptions {
   readonly connectionWindowBytes: number;
   /** RFC 8441: CONNECT may name a protocol. */
   readonly extendedConnect: boolean;
-  /** A stream whose answer the client does not take for so long is reset. */
-  readonly stallTimeoutMs: number;
   readonly abuse: AbuseLimits;
 }
 
@@ -38,24 +37,14 @@ export const DEFAULT_H2_SERVER_TUNING: H2ServerTuning = {
   streamWindowBytes: 256 * 1024,
   connectionWindowBytes: 1024 * 1024,
   extendedConnect: false,
-  stallTimeoutMs: 300_000,
   keepAliveIntervalMs: 30_000,
   keepAliveTimeoutMs: 20_000,
   abuse: DEFAULT_ABUSE_LIMITS,
 };
 
-export interface H2ServerOptions {
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  readonly limits: HeadLimits;
-  /** From the first byte of a head to its last; also for the preface. */
-  readonly headTimeoutMs: number;
-  /** Without a request. */
-  readonly idleTimeoutMs: number;
+export interface H2ServerOptions extends ConnectionOptions {
   readonly tuning: H2ServerTuning;
   readonly onRequest: (stream: H2ServerStream, head: RequestHead) => DownstreamSink;
-  /** A request was refused before it became an exchange. */
-  readonly onRefused: (failure: Failure) => void;
   /** The connection is ended because the client cost too much; a counter's label. */
   readonly onAbuse: (reason: AbuseReason) => void;
   readonly onClose: (connection: H2Server) => void;
@@ -76,6 +65,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
   readonly #connection: H2Connection;
   readonly #fields: RequestFields;
   readonly #keepAlive: KeepAlive;
+  readonly #stalls: StallWatch;
   #idleSinceMs: number;
   /** When the first GOAWAY went out; -1: it did not. */
   #drainedMs = -1;
@@ -91,6 +81,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     this.#output = new Output(socket, true);
     this.#fields = new RequestFields(limits, tuning.extendedConnect);
     this.#keepAlive = new KeepAlive(tuning, now);
+    this.#stalls = new StallWatch(socket);
     this.#idleSinceMs = now;
     const settings = [SETTING.maxConcurrentStreams, tuning.maxConcurrentStreams];
     settings.push(SETTING.initialWindowSize, tuning.streamWindowBytes, SETTING.maxHeaderListSize, limits.maxHeadBytes);
@@ -102,7 +93,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     socket.on('error', () => undefined);
     socket.on('close', () => this.#onClose());
     this.#connection.begin();
-    options.wheel.schedule(this, options.headTimeoutMs);
+    options.wheel.schedule(this, Math.min(options.headTimeoutMs, lookEveryMs(options.patience)));
   }
 
   get isBusy(): boolean {
@@ -186,7 +177,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
 
   /** A malformed request is a stream error (RFC 9113 8.1.1); one that is understood and not wanted gets an answer. */
   #refuse(id: number, endStream: boolean, { kind, detail }: ParseFailure): void {
-    const failure: Failure = { kind, side: 'downstream', sent: 'nothing', detail };
+    const failure = clientFailure(kind, detail);
     this.#options.onRefused(failure);
     if (kind === 'bad-request') this.#connection.refuseStream(id, ERROR.protocol);
     else this.#newStream(id).refuse(failure, endStream);
@@ -237,7 +228,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     }
     const now = this.#options.clock.now();
     const leftMs = Math.min(this.#headLeft(now), this.#drainLeft(now), this.#idleLeft(now), this.#pingLeft(now));
-    if (!this.#closing) this.#options.wheel.schedule(this, Math.max(1, Math.min(leftMs, this.#stallLeft(now))));
+    if (!this.#closing) this.#options.wheel.schedule(this, Math.max(1, Math.min(leftMs, this.#look(now))));
   }
 
   /** Milliseconds until a head, or the preface, has taken too long. */
@@ -248,7 +239,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     const leftMs = sinceMs + this.#options.headTimeoutMs - now;
     if (leftMs > 0) return leftMs;
     const detail = `a head was not complete after ${this.#options.headTimeoutMs} ms`;
-    this.#options.onRefused({ kind: 'request-header-timeout', side: 'downstream', sent: 'nothing', detail });
+    this.#options.onRefused(clientFailure('request-header-timeout', detail));
     this.#connection.fail(gotSettings ? ERROR.enhanceYourCalm : ERROR.settingsTimeout, detail);
     return leftMs;
   }
@@ -280,14 +271,23 @@ export class H2Server extends Deadline implements ConnectionOwner {
     return this.#options.tuning.keepAliveTimeoutMs;
   }
 
-  #stallLeft(now: number): number {
-    const { stallTimeoutMs } = this.#options.tuning;
-    if (stallTimeoutMs <= 0) return Number.POSITIVE_INFINITY;
-    for (const stream of this.#connection.streams.values()) {
-      const isStuck =
-        stream.queue !== null && stream.queue.sizeBytes > 0 && now - stream.stuckSinceMs >= stallTimeoutMs;
-      if (isStuck) this.#connection.streamError(stream, ERROR.cancel, 'the client does not take its answer');
+  /** Gives up what the client stands still with. @returns when to look again */
+  #look(now: number): number {
+    const { patience, onStalled } = this.#options;
+    if (this.#stalls.find(now, patience, NO_BODY_DUE, 'data') !== null) {
+      onStalled('answer');
+      this.#connection.abandon(stallText('answer', patience), 'connection');
+      this.#socket.destroy();
     }
-    return stallTimeoutMs / 4;
+    for (const stream of this.#connection.streams.values()) {
+      if (!(stream instanceof H2ServerStream)) continue;
+      const stall = stream.stallOf(now, patience);
+      if (stall === null) continue;
+      onStalled(stall);
+      const detail = stallText(stall, patience);
+      if (stall === 'request-body') stream.giveUpBody(detail);
+      else this.#connection.streamError(stream, ERROR.cancel, detail);
+    }
+    return lookEveryMs(patience);
   }
 }

@@ -5,6 +5,7 @@
 import type { Failure } from '../exchange/failure.ts';
 import { localAnswer } from '../exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream } from '../exchange/stream.ts';
+import { isGrpc } from '../http/grpc.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { H2Connection } from '../http/h2/connection.ts';
 import { ERROR, errorWord } from '../http/h2/frames.ts';
@@ -15,6 +16,7 @@ import { type AbortedBy, H2Stream } from '../http/h2/stream.ts';
 import type { BodyKind, RequestHead, ResponseHead } from '../http/message.ts';
 import { hideSuccess, settleConnect } from '../http/upgrade.ts';
 import { ACCEPT_FIELD, KEY_FIELD, WEBSOCKET, websocketKey } from '../http/websocket.ts';
+import { type Patience, type Stall, Standstill } from './patience.ts';
 
 export class H2ServerStream extends H2Stream implements DownstreamStream {
   readonly #connection: H2Connection;
@@ -29,6 +31,8 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   #asking = false;
   #tunneling = false;
   #early: SendQueue | null = null;
+  #head: RequestHead | null = null;
+  #bodyStill: Standstill | null = null;
   /** The client need not know of the key that HTTP/1.1 wants, nor of its answer. */
   #ownKey = false;
 
@@ -47,6 +51,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     begin: (stream: H2ServerStream, head: RequestHead) => DownstreamSink,
   ): void {
     if (head.upgrade !== '') this.#ask(head);
+    this.#head = head;
     this.#toHead = head.method === 'HEAD';
     if (head.body.kind === 'length') this.expectedBytes = head.body.length;
     if (endStream) this.#endRequest();
@@ -111,6 +116,31 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     const sink = this.#sink;
     if (this.#tunneling && this.#answerDone) this.#sink = null;
     sink?.onRequestEnd(null);
+  }
+
+  /** What the client has stood still with for too long; to be asked now and then. */
+  stallOf(nowMs: number, { bodyIdleMs, flushMs }: Patience): Stall | null {
+    if (!this.#isBodyDue()) this.#bodyStill = null;
+    else if ((this.#bodyStill ??= new Standstill()).isTooLong(this.receivedBytes, nowMs, bodyIdleMs)) {
+      return 'request-body';
+    }
+    // A tunnel has a bound of its own, if it has one.
+    const isWaiting = !this.#tunneling && this.queue !== null && this.queue.sizeBytes > 0;
+    return isWaiting && nowMs - this.stuckSinceMs >= flushMs ? 'answer' : null;
+  }
+
+  giveUpBody(detail: string): void {
+    this.#sink?.fail('request-body-timeout', detail, 'downstream', 'body');
+  }
+
+  /**
+   * The client has announced more of its body, and may send it. A call may be silent as long as it likes (gRPC), and behind an answer only
+   * a length announces.
+   */
+  #isBodyDue(): boolean {
+    if (this.#sink === null || this.#requestDone || this.#asking || this.#tunneling || this.paused) return false;
+    if (this.expectedBytes >= 0) return true;
+    return !this.#answerBegun && this.#head !== null && !isGrpc(this.#head.headers);
   }
 
   override onWritable(): void {

@@ -30,6 +30,7 @@ export type FailureKind =
   | 'unsupported-expectation'
   | 'payload-too-large'
   | 'request-header-timeout'
+  | 'request-body-timeout'
   | 'connect-not-supported'
   | 'downstream-reset'
   | 'draining'
@@ -47,6 +48,11 @@ export interface Failure {
   readonly detail: string;
   /** Status of the answer in the place of the table's; absent: that of the table. */
   readonly status?: number;
+}
+
+/** What a client did wrong before anything of its request was sent on. */
+export function clientFailure(kind: FailureKind, detail: string): Failure {
+  return { kind, side: 'downstream', sent: 'nothing', detail };
 }
 
 export interface FailureRow {
@@ -96,6 +102,7 @@ export const FAILURES: Readonly<Record<FailureKind, FailureRow>> = {
   'unsupported-expectation': row(417, 12, 'DPE', true, 'never'),
   'payload-too-large': row(413, 8, 'DPE', true, 'never'),
   'request-header-timeout': row(408, 4, 'DT', true, 'never'),
+  'request-body-timeout': row(408, 4, 'DT', true, 'never'),
   'connect-not-supported': row(501, 12, 'DPE', true, 'never'),
   'downstream-reset': row(0, 1, 'DC', true, 'never'),
   draining: row(503, 14, 'UH', true, 'never'),

@@ -31,6 +31,8 @@ export interface DownstreamSink {
   onRequestData(chunk: Buffer, start: number, end: number): void;
   onRequestEnd(trailers: HeaderList | null): void;
   onDownstreamDrain(): void;
+  /** The client's end gives the request up; what the client is told is up to the sink. */
+  fail(kind: FailureKind, detail: string, side: 'downstream', sent: 'body'): void;
   /** The client went away, or broke the protocol within the body. */
   onDownstreamReset(detail: string): void;
 }

@@ -106,6 +106,8 @@ class Tunnel extends Deadline implements DownstreamSink, UpstreamSink {
     this.#end({ kind, side: 'upstream', sent, detail });
   }
 
+  /** Nothing: a tunnel has no body. */
+  fail(): void {}
   /** Nothing: stream and head were there before the tunnel. */
   onUpstreamReady(): void {}
   onInterim(): void {}

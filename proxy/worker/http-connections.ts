@@ -7,6 +7,7 @@ import type { Clock } from '#base/clock.ts';
 import type { TimerWheel } from '#base/timer-wheel.ts';
 import { H1Server } from '../downstream/h1-server.ts';
 import { DEFAULT_H2_SERVER_TUNING, H2Server, type H2ServerTuning } from '../downstream/h2-server.ts';
+import type { Patience, Stall } from '../downstream/patience.ts';
 import type { DownstreamPeer } from '../exchange/exchange.ts';
 import type { Failure } from '../exchange/failure.ts';
 import type { DownstreamStream } from '../exchange/stream.ts';
@@ -21,6 +22,7 @@ export interface HttpConnectionsEnv {
   readonly limits: HeadLimits;
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  readonly patience: Patience;
   readonly context: ForwardContext;
   readonly meters: Meters;
 }
@@ -68,6 +70,8 @@ export class HttpConnections {
       limits: env.limits,
       headTimeoutMs: env.headTimeoutMs,
       idleTimeoutMs: env.idleTimeoutMs,
+      patience: env.patience,
+      onStalled: (stall: Stall) => env.meters.stalls.with(direction, stall).inc(),
       onRequest: (stream: DownstreamStream, head: RequestHead) => this.#onRequest(stream, peer, head, route),
       onRefused: (failure: Failure) => env.meters.refused.with(direction, failure.kind).inc(),
       onClose: (connection: H1Server | H2Server) => {

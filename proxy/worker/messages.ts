@@ -2,6 +2,7 @@
  * What passes between the supervisor and a worker, both ways. Plain data: it can be posted to a thread.
  * Knows no behaviour.
  */
+import type { Patience } from '../downstream/patience.ts';
 import type {
   ClusterConfig,
   EndpointsConfig,
@@ -70,6 +71,7 @@ export interface WorkerSettings {
     readonly maxBodyBytes: number;
     readonly maxConnections: number;
     readonly headTimeoutMs: number;
+    readonly patience: Patience;
     /** Bytes kept for one side of a connection before the other side is paused. */
     readonly bufferBytes: number;
   };

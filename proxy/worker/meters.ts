@@ -75,6 +75,11 @@ const FAMILIES = {
     'Requests that were refused before they had a route.',
     ['direction', 'reason'],
   ],
+  stalls: [
+    'tulle_downstream_stalls_total',
+    'Clients that stood still for too long, within a request body or taking an answer, and were given up.',
+    ['direction', 'stall'],
+  ],
   connections: ['tulle_downstream_connections', 'Open connections of clients.', ['direction', 'connection_security']],
   connectionsOpened: [
     'tulle_downstream_connections_total',
@@ -143,6 +148,7 @@ export class Meters {
   readonly fallbacks: MetricFamily<Counter>;
   readonly localAnswers: MetricFamily<Counter>;
   readonly refused: MetricFamily<Counter>;
+  readonly stalls: MetricFamily<Counter>;
   readonly connections: MetricFamily<Gauge>;
   readonly connectionsOpened: MetricFamily<Counter>;
   readonly upstreamConnections: MetricFamily<Gauge>;
@@ -174,6 +180,7 @@ export class Meters {
     this.fallbacks = registry.counter(...FAMILIES.fallbacks);
     this.localAnswers = registry.counter(...FAMILIES.localAnswers);
     this.refused = registry.counter(...FAMILIES.refused);
+    this.stalls = registry.counter(...FAMILIES.stalls);
     this.connections = registry.gauge(...FAMILIES.connections);
     this.connectionsOpened = registry.counter(...FAMILIES.connectionsOpened);
     this.upstreamConnections = registry.gauge(...FAMILIES.upstreamConnections);

@@ -266,6 +266,7 @@ export class Worker {
       wheel: this.#wheel,
       limits,
       headTimeoutMs: limits.headTimeoutMs,
+      patience: limits.patience,
       idleTimeoutMs: downstreamIdleMs,
       context,
       meters: this.#meters,

@@ -105,6 +105,10 @@ const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
     cause: 'the request head did not arrive within `--head-timeout`',
     cure: 'a slow or stuck client',
   },
+  'request-body-timeout': {
+    cause: 'no byte of the request body came for `--body-idle`',
+    cure: 'a stuck client; or one that waits within its body for something else: send `content-type: application/grpc`, or lengthen it',
+  },
   'connect-not-supported': {
     cause: 'the method `CONNECT`',
     cure: 'use the HTTP proxy for http: URLs only; let https: URLs go directly (`NO_PROXY`)',

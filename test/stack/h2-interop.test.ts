@@ -18,6 +18,7 @@ import t from 'tap';
 import { systemClock } from '../../base/clock.ts';
 import { TimerWheel } from '../../base/timer-wheel.ts';
 import { DEFAULT_H2_SERVER_TUNING, H2Server, type H2ServerOptions } from '../../proxy/downstream/h2-server.ts';
+import { DEFAULT_PATIENCE } from '../../proxy/downstream/patience.ts';
 import { DEFAULT_LIMITS } from '../../proxy/http/message.ts';
 import { Seen, whenWhole } from '../support/h2-answering.ts';
 import { askingClient, type AskingClient } from '../support/h2-asking.ts';
@@ -40,6 +41,8 @@ function h2Server(onRequest: OnRequest): (socket: ConstructorParameters<typeof H
       idleTimeoutMs: 60_000,
       tuning: DEFAULT_H2_SERVER_TUNING,
       onRequest,
+      patience: DEFAULT_PATIENCE,
+      onStalled: () => undefined,
       onRefused: () => undefined,
       onAbuse: () => undefined,
       onClose: () => undefined,

@@ -11,6 +11,8 @@ import {
   type H2ServerOptions,
   type H2ServerTuning,
 } from '../../proxy/downstream/h2-server.ts';
+import { DEFAULT_PATIENCE } from '../../proxy/downstream/patience.ts';
+import type { FailureKind } from '../../proxy/exchange/failure.ts';
 import { responseHead } from '../../proxy/exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream } from '../../proxy/exchange/stream.ts';
 import { HeaderList } from '../../proxy/http/headers.ts';
@@ -26,6 +28,8 @@ export class Seen implements DownstreamSink {
   ended = false;
   /** Why the client's end is gone; '' while it is not. */
   reset = '';
+  /** What the client's end gave it up for. */
+  failure = '';
   drains = 0;
   onEnd: () => void = () => {};
   onData: (chunk: Buffer, start: number, end: number) => void = () => {};
@@ -52,6 +56,11 @@ export class Seen implements DownstreamSink {
   onDownstreamDrain(): void {
     this.drains++;
     this.onDrain();
+  }
+
+  fail(kind: FailureKind, detail: string): void {
+    this.failure = `${kind}: ${detail}`;
+    this.onReset();
   }
 
   onDownstreamReset(detail: string): void {
@@ -85,6 +94,7 @@ export interface AnsweringServer {
   readonly seen: Seen[];
   readonly refused: string[];
   readonly abuse: string[];
+  readonly stalls: string[];
   readonly connections: Set<H2Server>;
   /** Takes a connection that was not accepted on the port. */
   accept(socket: Socket): void;
@@ -99,6 +109,7 @@ export async function answeringServer(
   const seen: Seen[] = [];
   const refused: string[] = [];
   const abuse: string[] = [];
+  const stalls: string[] = [];
   const connections = new Set<H2Server>();
   const wheel = new TimerWheel(systemClock);
   const accept = (socket: Socket): void => {
@@ -117,6 +128,8 @@ export async function answeringServer(
           return one;
         },
         onRefused: (failure) => refused.push(`${failure.kind}: ${failure.detail}`),
+        patience: DEFAULT_PATIENCE,
+        onStalled: (stall) => stalls.push(stall),
         onAbuse: (reason) => abuse.push(reason),
         onClose: (connection) => connections.delete(connection),
         ...options,
@@ -130,6 +143,7 @@ export async function answeringServer(
     seen,
     refused,
     abuse,
+    stalls,
     connections,
     accept,
     close: () => {

@@ -25,6 +25,7 @@ export class Relay implements DownstreamSink, UpstreamSink {
   onRequestEnd(trailers: HeaderList | null): void {
     this.#up?.end(trailers);
   }
+  fail(): void {}
   onDownstreamDrain(): void {
     this.#up?.resumeResponse();
   }

@@ -17,6 +17,7 @@ import type {
   RouteTableConfig,
   TcpNetworkConfig,
 } from '../../proxy/config/snapshot.ts';
+import { DEFAULT_PATIENCE } from '../../proxy/downstream/patience.ts';
 import { MetricRegistry } from '../../proxy/telemetry/metrics.ts';
 import type { FromWorker, IdentityMaterial, SnapshotChange, WorkerSettings } from '../../proxy/worker/messages.ts';
 import { Worker } from '../../proxy/worker/worker.ts';
@@ -221,6 +222,7 @@ export function settings(more: Partial<WorkerSettings> = {}): WorkerSettings {
       maxBodyBytes: 0,
       maxConnections: 10_000,
       headTimeoutMs: 10_000,
+      patience: DEFAULT_PATIENCE,
       bufferBytes: 65_536,
     },
     accessLog: 'off',

@@ -204,8 +204,8 @@ t.test('a window of 0 holds the exchange back, and time ends it (2h)', async (t)
       seen.onDrain = write;
       write();
     },
-    { stallTimeoutMs: 100 },
-    { headTimeoutMs: 400 },
+    {},
+    { headTimeoutMs: 400, patience: { bodyIdleMs: 0, flushMs: 100 } },
   );
   t.teardown(() => server.close());
   const dialogue = await openDialogue(server.port);
