@@ -2,17 +2,13 @@
  * `tulle check FOLDER`: every problem in the manifests, and what the status of each route and policy would say. Starts nothing.
  */
 import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { systemClock } from '#base/clock.ts';
-import { silentLogger } from '#base/log.ts';
 import { compile } from '../control-plane/compile/compile.ts';
 import { DEFAULT_COMPILE_OPTIONS } from '../control-plane/compile/compiled.ts';
-import { FolderSource } from '../control-plane/sources/folder.ts';
-import type { SourceProblems } from '../control-plane/sources/source.ts';
 import { WorldStore } from '../control-plane/sources/world-store.ts';
 import { allConditions, troubleOf } from '../control-plane/status/writer.ts';
 import { undeclaredPorts, type Detections } from './check-protocols.ts';
 import { problemLines } from './run/manifests.ts';
+import { readManifests } from './world.ts';
 
 /** Writes what it found; the exit code: 0 when nothing is wrong. A port that is undeclared is not wrong, only named. */
 export async function check(
@@ -25,14 +21,9 @@ export async function check(
     write(`${folder} does not exist`);
     return 1;
   }
-  const source = new FolderSource({ roots: [path.resolve(folder)], clock: systemClock, log: silentLogger });
+  const { events, problems } = await readManifests([folder]);
   const store = new WorldStore();
-  let problems: SourceProblems = { list: [], dropped: 0 };
-  await source.start(
-    (events) => void store.apply(events),
-    (found) => (problems = found),
-  );
-  await source.close();
+  store.apply(events);
   const { conditions } = compile(store.world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain });
   const trouble = troubleOf(conditions);
   for (const line of problemLines(problems)) write(line);

@@ -9,6 +9,7 @@ import { detectionsOf } from './check-protocols.ts';
 import { check } from './check.ts';
 import { demoCommand } from './demo/command.ts';
 import { addExplainCommand } from './explain/command.ts';
+import { addPlanCommand } from './plan/command.ts';
 import { runCommand } from './run/command.ts';
 
 function duration(text: string): number {
@@ -81,6 +82,7 @@ program
   });
 
 addExplainCommand(program);
+addPlanCommand(program);
 addAdminCommands(program);
 
 void program.parseAsync().catch((error: unknown) => {

@@ -5,13 +5,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { systemClock } from '#base/clock.ts';
-import { silentLogger } from '#base/log.ts';
-import { FolderSource } from '../../control-plane/sources/folder.ts';
-import type { SourceProblems } from '../../control-plane/sources/source.ts';
-import type { World } from '../../control-plane/sources/world.ts';
 import { WorldStore } from '../../control-plane/sources/world-store.ts';
 import { problemLines } from '../run/manifests.ts';
+import { readManifests } from '../world.ts';
 import { explain, type From, type LiveClusters } from './explain.ts';
 import { liveClusters, meshOf, witnessesOf } from './live.ts';
 import { recollect, type Witness } from './happened.ts';
@@ -107,13 +103,15 @@ export async function explainCommand(
   if (missing.length > 0 || !isForm(output, err)) return 1;
   const asked = readRequest(method, url, header);
   if (typeof asked === 'string') return failed(err, asked);
-  const { world, problems } = await readWorld(folders);
+  const { events, problems } = await readManifests(folders);
+  const store = new WorldStore();
+  store.apply(events);
   for (const line of problemLines(problems)) err(line);
   const [namespace = '', workload = ''] = from.split('/');
   const who: From = { namespace, workload };
   const live: LiveClusters | string = mesh === null ? new Map() : await liveClusters(mesh, who);
   if (typeof live === 'string') return failed(err, live);
-  const told = explain(world, mesh?.clusterDomain ?? domain, who, asked, live);
+  const told = explain(store.world, mesh?.clusterDomain ?? domain, who, asked, live);
   if (typeof told === 'string') return failed(err, told);
   out(output === 'json' ? JSON.stringify(told, null, 2) : explanationText(told, shorten));
   return 0;
@@ -150,24 +148,6 @@ function isForm(output: string, err: Streams['err']): boolean {
 function failed(err: Streams['err'], why: string): number {
   err(why);
   return 1;
-}
-
-async function readWorld(
-  folders: readonly string[],
-): Promise<{ readonly world: World; readonly problems: SourceProblems }> {
-  const source = new FolderSource({
-    roots: folders.map((name) => path.resolve(name)),
-    clock: systemClock,
-    log: silentLogger,
-  });
-  const store = new WorldStore();
-  let problems: SourceProblems = { list: [], dropped: 0 };
-  await source.start(
-    (events) => void store.apply(events),
-    (found) => (problems = found),
-  );
-  await source.close();
-  return { world: store.world, problems };
 }
 
 function shorten(file: string): string {
