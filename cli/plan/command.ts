@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ResourceType } from '#api/names.ts';
-import type { Kind } from '../../control-plane/kinds/meta.ts';
+import { KINDS } from '../../control-plane/kinds/meta.ts';
 import type { ObjectEvent } from '../../control-plane/sources/world.ts';
 import { WorldStore } from '../../control-plane/sources/world-store.ts';
 import { ask } from '../admin/ask.ts';
@@ -34,8 +34,13 @@ export function addPlanCommand(program: Command): void {
     .command('plan')
     .description('say what changes for whom if manifests were applied: objects, routes, policies, endpoints, sidecars')
     .argument('[folder]', 'what there is: a folder of manifests; without: the mesh that runs')
-    .option('-f, --filename <path...>', 'what is to be applied: folders or files', [])
-    .option('--delete <object...>', "what is to be deleted, as in 'TrafficPolicy/shop/reviews'", [])
+    .option('-f, --filename <path>', 'what is to be applied: a folder or file; may be repeated', collect, [])
+    .option(
+      '--delete <object>',
+      'what is to be deleted, as in TrafficPolicy/shop/reviews; may be repeated',
+      collect,
+      [],
+    )
     .option('-o, --output <form>', 'text or json', 'text')
     .option('--max-sidecars <number>', `exit with ${TOO_FAR} when more sidecars are told something new`, count)
     .option('--max-services <number>', `exit with ${TOO_FAR} when more ports of Services change`, count)
@@ -47,6 +52,10 @@ export function addPlanCommand(program: Command): void {
         err: (line) => process.stderr.write(`${line}\n`),
       });
     });
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function count(text: string): number {
@@ -111,9 +120,9 @@ function readDeletions(texts: readonly string[]): readonly Deletion[] | string {
   const deletions: Deletion[] = [];
   for (const text of texts) {
     const [kind = '', ...key] = text.split('/');
-    if (kind === '' || key.length < 1 || key.length > 2)
-      return `${text} names no object (write TrafficPolicy/shop/reviews)`;
-    deletions.push({ type: 'delete', kind: kind as Kind, key: key.join('/') });
+    const known = KINDS.find((one) => one === kind);
+    if (known === undefined || key.length > 2) return `${text} names no object (write TrafficPolicy/shop/reviews)`;
+    deletions.push({ type: 'delete', kind: known, key: key.join('/') });
   }
   return deletions;
 }

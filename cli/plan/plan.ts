@@ -181,19 +181,20 @@ function routeChanges(old: FoundPort | undefined, now: FoundPort | undefined): r
   return [...names].flatMap((name): readonly RouteChange[] => {
     const [a, b] = [routesNamed(old, name), routesNamed(now, name)];
     const settings = settingChanges(settingsOf(old, a[0]), settingsOf(now, b[0]));
+    if (a.length + b.length === 0) return [];
     if (a.length === 0) return [{ name, change: 'added', differences: [], settings: [] }];
     if (b.length === 0) return [{ name, change: 'removed', differences: [], settings: [] }];
-    const found = differences(a.map(withoutPolicy), b.map(withoutPolicy)).map((one) => ({
-      ...one,
-      path: one.path.replace(/^\[\d+\]\.?/, ''),
-    }));
+    // Nearly always one on each side: its place in the list says nothing.
+    const found = differences(a.map(withoutPolicy), b.map(withoutPolicy)).map(({ path, before, after }) => {
+      return { path: path.replace(/^\[\d+\]\.?/, ''), before, after };
+    });
     return found.length + settings.length === 0 ? [] : [{ name, change: 'changed', differences: found, settings }];
   });
 }
 
-/** Several matches of a rule are as many routes of its name. */
+/** Several matches of a rule are as many routes of its name; the one that ends a table with 404 is nobody's. */
 function routesNamed(found: FoundPort | undefined, name: string): readonly Route[] {
-  return (found?.port.routes ?? []).filter((route) => route.name === name);
+  return (found?.port.routes ?? []).filter((route) => route.name === name && route.action.kind !== 'not-found');
 }
 
 function withoutPolicy({ policy: _policy, ...route }: Route): object {
@@ -217,12 +218,15 @@ function settingChanges(before: readonly Setting[], after: readonly Setting[]): 
 }
 
 function endpointChanges(before: readonly Endpoint[], after: readonly Endpoint[]): PortChange['endpoints'] {
-  const keyed = (list: readonly Endpoint[]) => new Map(list.map((one) => [`${one.address} ${one.port}`, one]));
-  const [old, now] = [keyed(before), keyed(after)];
+  const [old, now] = [byAddress(before), byAddress(after)];
   const kept = [...now].filter(([key]) => old.has(key));
   return {
     added: now.size - kept.length,
     removed: old.size - kept.length,
     changed: kept.filter(([key, one]) => differences(old.get(key), one).length > 0).length,
   };
+}
+
+function byAddress(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpoint> {
+  return new Map(endpoints.map((one) => [`${one.address} ${one.port}`, one]));
 }
