@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,10 @@ export interface Replicas {
   readonly health: Map<string, number>;
   /** Health checks that came, with the replica that got them. */
   readonly checks: { readonly address: string; readonly host: string; readonly agent: string }[];
+  /** A replica refuses connections, and cuts those that it has. */
+  stop(address: string): void;
+  /** It takes them again. */
+  start(address: string): Promise<void>;
   /** The replicas that the Service has from now on. */
   tell(addresses: readonly string[]): void;
 }
@@ -48,7 +52,7 @@ export interface ReplicasOptions {
 
 /**
  * @param addresses of loopback; files that run at the same time take different ones. Each replica answers with its own,
- *   after the milliseconds of `x-delay`, and the one that `x-slow` names after `SLOW_MS`; the one that `x-fail` names answers 503
+ *   after the milliseconds of `x-delay`, and the one that `x-slow` names after `SLOW_MS`; those that `x-fail` names answer 503
  * @param first those that the Service has at first
  */
 export async function replicas(
@@ -60,7 +64,7 @@ export async function replicas(
 ): Promise<Replicas> {
   const health: Replicas['health'] = new Map();
   const checks: Replicas['checks'] = [];
-  const port = await listen(t, addresses, health, checks);
+  const { port, servers } = await listen(t, addresses, health, checks);
   const folder = mkdtempSync(join(tmpdir(), 'tulle-replicas-'));
   const mesh = await startFolderMesh(folder, { 'echo.yaml': service(first, port, fields), 'more.yaml': manifests });
   const listens = { explicitListens: [{ name: NAME, address: '127.0.0.1', port: 0 }] };
@@ -78,6 +82,14 @@ export async function replicas(
     checks,
     ask: async (asked = {}) => (await get(sidecar.port(NAME), asked)).said,
     get: (asked = {}) => get(sidecar.port(NAME), asked),
+    stop: (address) => {
+      servers.get(address)?.close();
+      servers.get(address)?.closeAllConnections();
+    },
+    start: async (address) => {
+      const server = servers.get(address)?.listen(port, address);
+      if (server !== undefined) await once(server, 'listening');
+    },
     tell: (told) => mesh.write('echo.yaml', service(told, port, fields)),
   };
 }
@@ -87,7 +99,8 @@ async function listen(
   addresses: readonly string[],
   health: Replicas['health'],
   checks: Replicas['checks'],
-): Promise<number> {
+): Promise<{ readonly port: number; readonly servers: ReadonlyMap<string, Server> }> {
+  const servers = new Map<string, Server>();
   let port = 0;
   for (const address of addresses) {
     const says: RequestListener = (asked, answer) => {
@@ -99,10 +112,11 @@ async function listen(
         if (health.get(address) !== 0) answer.end();
         return;
       }
-      if (fails === address) answer.statusCode = 503;
+      if (String(fails).split(',').includes(address)) answer.statusCode = 503;
       setTimeout(() => void answer.end(address), slow === address ? SLOW_MS : Number(delay));
     };
     const server = createServer(says).listen(port, address);
+    servers.set(address, server);
     await once(server, 'listening');
     ({ port } = server.address() as AddressInfo);
     t.teardown(() => {
@@ -110,7 +124,7 @@ async function listen(
       server.closeAllConnections();
     });
   }
-  return port;
+  return { port, servers };
 }
 
 function service(addresses: readonly string[], port: number, fields: (address: string) => string): string {
