@@ -60,7 +60,8 @@ function isHex(code: number): boolean {
 export function isLowerToken(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code > 255 || TOKEN_LOWER[code] !== code) return false;
+    // The table has 0 for what is no tchar, which NUL must not be equal to.
+    if (code > 255 || code === 0 || TOKEN_LOWER[code] !== code) return false;
   }
   return text.length > 0;
 }
