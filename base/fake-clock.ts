@@ -61,6 +61,14 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
+  /** Moves to the next due time within `withinMs`, and runs what falls due then. False: there is nothing. */
+  step(withinMs: number): boolean {
+    const next = Math.min(...this.#pending.map(({ at }) => at));
+    if (!(next <= this.#now + withinMs)) return false;
+    this.advance(Math.max(0, next - this.#now));
+    return true;
+  }
+
   #add(delayMs: number, periodMs: number, run: () => void): Timer {
     const pending: Pending = { at: this.#now + delayMs, order: this.#order++, periodMs, run };
     this.#pending.push(pending);

@@ -10,6 +10,7 @@ import { check } from './check.ts';
 import { demoCommand } from './demo/command.ts';
 import { addExplainCommand } from './explain/command.ts';
 import { addPlanCommand } from './plan/command.ts';
+import { addTestCommand } from './test/command.ts';
 import { runCommand } from './run/command.ts';
 
 function duration(text: string): number {
@@ -83,6 +84,7 @@ program
 
 addExplainCommand(program);
 addPlanCommand(program);
+addTestCommand(program);
 addAdminCommands(program);
 
 void program.parseAsync().catch((error: unknown) => {

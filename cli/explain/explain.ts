@@ -2,9 +2,7 @@
  * What a sidecar would do with a request, and why: compiled, generated, decoded and matched by the code that does it in a mesh.
  * Knows no socket and no state of a running sidecar; how it is shown stands in text.ts.
  */
-import { TYPE, type ResourceType } from '#api/names.ts';
-import { formatProblems, type Problems } from '#base/problems.ts';
-import type { Result } from '#base/result.ts';
+import { TYPE } from '#api/names.ts';
 import { compile } from '../../control-plane/compile/compile.ts';
 import { DEFAULT_COMPILE_OPTIONS } from '../../control-plane/compile/compiled.ts';
 import {
@@ -16,7 +14,6 @@ import {
 } from '../../control-plane/compile/policies/provenance.ts';
 import type { Client } from '../../control-plane/generate/client.ts';
 import { fullName } from '../../control-plane/generate/plan.ts';
-import { generateResource } from '../../control-plane/generate/resources.ts';
 import type { ExternalService } from '../../control-plane/kinds/external-service.ts';
 import type { Service } from '../../control-plane/kinds/service.ts';
 import { lookup, type Destination } from '../../control-plane/model/lookups.ts';
@@ -38,6 +35,7 @@ import { linkRoute, type Route } from '../../proxy/routing/route.ts';
 import { findRoute, linkRouteTable } from '../../proxy/routing/table.ts';
 import { whyNot } from '../../proxy/routing/why-not.ts';
 import type { EndpointState } from '../../proxy/worker/describe.ts';
+import { loader, type Load } from './loader.ts';
 import type { Asked } from './request.ts';
 import { failuresOf, retryWaits, type FailureLine, type RetryWait } from './failures.ts';
 
@@ -183,20 +181,6 @@ function workloadKey(mesh: Mesh, { namespace, workload }: From): string | null {
     keys.find(([, w]) => w.name.startsWith(workload))?.[0] ??
     null
   );
-}
-
-type Load = <T>(type: ResourceType, name: string, decode: (bytes: Uint8Array) => Result<T, Problems>) => T | null;
-
-/** What the client's sidecar would have of a name; null: there is no such resource. */
-function loader(mesh: Mesh, client: Client): Load {
-  return (type, name, decode) => {
-    const made = generateResource(mesh, client, type, name, '');
-    if (made === null) return null;
-    const decoded = decode(made.message);
-    // Our own sidecars take what our own control plane makes (test/unit/decode/control-plane.test.ts).
-    if (!decoded.ok) throw new Error(`${name}: ${formatProblems(decoded.error)}`);
-    return decoded.value;
-  };
 }
 
 function explainRoutes(routes: readonly Route[], found: Route | null, { head }: Asked): readonly ExplainedRoute[] {

@@ -49,6 +49,8 @@ export interface ClusterEnv {
   podCounts(cluster: string): PodCounts;
   /** Where the application beside us listens; null: at the endpoint's own address. */
   readonly appAddress: string | null;
+  /** In the place of real connections, for who plays requests without any; absent: real ones. */
+  readonly playedPool?: (target: Target) => EndpointPool;
 }
 
 /** Requests that wait for a first endpoint; more are answered at once (fail fast). */
@@ -327,7 +329,8 @@ export class Cluster implements UpstreamCluster {
     meters: PoolMeters = this.poolMeters,
     http2 = this.config.http2,
   ): EndpointPool {
-    const { tls } = this.#env;
+    const { tls, playedPool } = this.#env;
+    if (playedPool !== undefined) return playedPool(target);
     const open = (onData: OnData): OpenedSocket => {
       const opened = openSocket(target, tls, HTTP_PROTOCOLS, onData);
       if (opened === null) throw new Error('a pool opens connections only when the identity is there');

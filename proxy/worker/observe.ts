@@ -28,7 +28,7 @@ export interface ObserveEnv {
 }
 
 /** Headers of a request before anything is decided: nobody but the mesh says who the client is. */
-export function prepareExchange(exchange: Exchange, env: ObserveEnv): void {
+export function prepareExchange(exchange: Exchange, env: Pick<ObserveEnv, 'ids'>): void {
   const { headers } = exchange.request;
   const { peer } = exchange;
   // Who may say what hops tell each other: a verified peer, and the application beside us.
