@@ -15,7 +15,7 @@ import { measureSidecar, pod, startTulle } from './lib/mesh.ts';
 import { startNghttpx } from './lib/nghttpx.ts';
 import { startNginx } from './lib/nginx.ts';
 import { freePort } from './lib/processes.ts';
-import { scenarioTable, table, verdicts } from './lib/report.ts';
+import { bound, scenarioTable, table, verdicts } from './lib/report.ts';
 import type { ContenderName, Place, RunningPath, Scenario } from './lib/scenario.ts';
 import { findTool, howToGet } from './lib/tools.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -31,6 +31,9 @@ const CONTENDERS: Readonly<Record<Exclude<ContenderName, 'before'>, Start>> = {
 };
 
 const SIDECAR_STARTS = 5;
+/** Budgets of the design. */
+const IDLE_MB = 70;
+const READY_MS = 250;
 
 interface Options {
   readonly rounds: number;
@@ -81,6 +84,8 @@ async function runSidecar(folder: string): Promise<void> {
     ['resident, MB', idleMb.toFixed(1), ''],
   ];
   console.log(table(rows));
+  console.log(`\n${bound('resident memory of an idle sidecar, MB', idleMb, IDLE_MB)}`);
+  console.log(`\n${bound('start to ready, ms', median(readyMs), READY_MS)}`);
 }
 
 async function main(): Promise<void> {

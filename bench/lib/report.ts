@@ -33,13 +33,21 @@ export function scenarioTable(figures: readonly Figures[]): string {
 export function verdicts(scenario: Scenario, figures: readonly Figures[]): string[] {
   const ours = figures.find((f) => f.contender === 'tulle');
   if (ours === undefined) return [];
-  return scenario.budgets.flatMap(({ peer, of, atMost }) => {
+  const { atMostMb } = scenario;
+  const memory = atMostMb === undefined ? [] : [bound('resident memory, MB', ours.loadedMb, atMostMb)];
+  const ratios = scenario.budgets.flatMap(({ peer, of, atMost }) => {
     const theirs = figures.find((f) => f.contender === peer);
     if (theirs === undefined) return [];
     const ratio = OF[of](ours) / OF[of](theirs);
     const verdict = ratio <= atMost ? 'within' : 'OVER';
     return [`${verdict} budget: ${ratio.toFixed(2)} x the ${of} of ${peer}, to be at most ${atMost} x`];
   });
+  return [...ratios, ...memory];
+}
+
+/** One sentence for a budget without peer. */
+export function bound(what: string, value: number, atMost: number): string {
+  return `${value <= atMost ? 'within' : 'OVER'} budget: ${what}: ${value.toFixed(0)}, to be at most ${atMost}`;
 }
 
 const OF: Readonly<Record<Budget['of'], (figures: Figures) => number>> = {

@@ -22,6 +22,8 @@ export interface Scenario {
   readonly rate: number;
   readonly contenders: readonly ContenderName[];
   readonly budgets: readonly Budget[];
+  /** Resident megabytes of our largest sidecar at the end of a round; absent: no bound. */
+  readonly atMostMb?: number;
 }
 
 /** Ours is at most so many times the peer's. */

@@ -46,13 +46,15 @@ function ready(socket: WebSocket): Promise<WebSocket> {
 
 function call(socket: WebSocket, id: number, method: string): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, PATIENCE_MS);
+    const heard = new AbortController();
     const done = (): void => {
       clearTimeout(timer);
+      heard.abort();
       resolve();
     };
-    socket.addEventListener('message', done, { once: true });
-    socket.addEventListener('close', done, { once: true });
+    const timer = setTimeout(done, PATIENCE_MS);
+    socket.addEventListener('message', done, { signal: heard.signal });
+    socket.addEventListener('close', done, { signal: heard.signal });
     socket.send(JSON.stringify({ id, method }));
   });
 }
