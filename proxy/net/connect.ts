@@ -25,7 +25,7 @@ export interface Target {
   readonly origination?: Origination | null;
 }
 
-export type ConnectFailure = 'connect-failure' | 'tls-failure';
+export type ConnectFailure = 'connect-failure' | 'connect-timeout' | 'tls-failure';
 
 /** ALPN of requests between sidecars: HTTP/2, whatever the application speaks (design D5). */
 export const HTTP_PROTOCOLS: readonly string[] = [ALPN.h2, ALPN.mesh];
@@ -116,9 +116,10 @@ const NETWORK_CODES = new Set([
   'EAI_AGAIN',
 ]);
 
-/** Before the connection stood: was it the network, or the handshake? */
+/** Before the connection stood: was it the network, or the handshake? And did it refuse, or say nothing? */
 export function classifyConnectError(error: NodeJS.ErrnoException): { kind: ConnectFailure; detail: string } {
   const code = error.code ?? 'unknown';
+  if (code === 'ETIMEDOUT') return { kind: 'connect-timeout', detail: 'no connection in time' };
   // Of several addresses none answered: each has its own error.
   const all = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [];
   if (NETWORK_CODES.has(code) || all.some((one) => NETWORK_CODES.has(one.code ?? '')))

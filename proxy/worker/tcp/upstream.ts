@@ -47,7 +47,7 @@ export interface Try {
   readonly timeoutMs: number;
   /** The connection stands. */
   readonly onReached: () => void;
-  readonly onFailed: (kind: ConnectFailure | 'connect-timeout') => void;
+  readonly onFailed: (kind: ConnectFailure) => void;
   /** Called once, when this connection is over or did not come about. */
   readonly release: () => void;
 }
@@ -179,7 +179,7 @@ export class TcpUpstream {
   readonly #onError = (error: Error): void => this.#failed(classifyConnectError(error).kind);
   readonly #onTimeout = (): void => this.#failed('connect-timeout');
 
-  #failed(kind: ConnectFailure | 'connect-timeout'): void {
+  #failed(kind: ConnectFailure): void {
     this.#failure = kind;
     this.#try?.onFailed(kind);
     this.#letGo();
