@@ -4,6 +4,8 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ResourceType } from '#api/names.ts';
 import { KINDS } from '../../control-plane/kinds/meta.ts';
+import { idOf } from '../../control-plane/sources/manifest-file.ts';
+import type { SourceProblems } from '../../control-plane/sources/source.ts';
 import type { ObjectEvent } from '../../control-plane/sources/world.ts';
 import { WorldStore } from '../../control-plane/sources/world-store.ts';
 import { ask } from '../admin/ask.ts';
@@ -89,29 +91,42 @@ export async function planCommand(
   const next = await readManifests(filename);
   for (const line of problemLines(next.problems)) err(line);
   if (next.problems.list.length > 0) return fail('nothing is planned with manifests that are wrong');
+  const wrong = stillWrong(base.problems, [...next.events, ...deletions]);
+  for (const line of problemLines(wrong)) err(line);
   const store = new WorldStore();
   store.apply(base.events);
+  const world = store.world;
   const unknown = deletions.filter((event) => !store.apply([event]));
   if (unknown.length > 0) return fail(unknown.map((e) => `there is no ${e.kind} ${e.key} to delete`).join('\n'));
-  const before = new WorldStore();
-  before.apply(base.events);
 
   const subscribers = mesh === null ? null : await subscribersOf(mesh);
   if (typeof subscribers === 'string') return fail(subscribers);
-  const plan = planChange(before.world, [...next.events, ...deletions], mesh?.clusterDomain ?? domain, subscribers);
+  const plan = planChange(world, [...next.events, ...deletions], mesh?.clusterDomain ?? domain, subscribers);
   out(output === 'json' ? JSON.stringify(plan, null, 2) : planText(plan, (file) => path.relative('.', file)));
-  return verdict(plan, options, err);
+  const tooFar = reachesTooFar(plan, options, err);
+  if (wrong.list.length + wrong.dropped > 0)
+    return fail('what there is has problems: the plan counts only what is good');
+  return tooFar ? TOO_FAR : 0;
 }
 
-function verdict(plan: ChangePlan, { maxSidecars, maxServices }: PlanOptions, err: Streams['err']): number {
-  const sidecars = plan.sidecars.told.reduce((sum, { replicas }) => sum + replicas, 0);
-  const ports = plan.ports.length;
+/** What is wrong with what there is, and would be so afterwards. */
+function stillWrong({ list, dropped }: SourceProblems, events: readonly ObjectEvent[]): SourceProblems {
+  const replaced = new Set(events.map((e) => (e.type === 'set' ? idOf(e.object) : `${e.kind} ${e.key}`)));
+  return { list: list.filter(({ object }) => !replaced.has(object)), dropped };
+}
+
+function reachesTooFar(
+  { sidecars, ports }: ChangePlan,
+  { maxSidecars = Infinity, maxServices = Infinity }: PlanOptions,
+  err: Streams['err'],
+): boolean {
+  const told = sidecars.told.length;
   const breaches = [
-    ...(maxSidecars !== undefined && sidecars > maxSidecars ? [`${sidecars} sidecars, at most ${maxSidecars}`] : []),
-    ...(maxServices !== undefined && ports > maxServices ? [`${ports} ports of Services, at most ${maxServices}`] : []),
+    ...(told > maxSidecars ? [`${told} sidecars, at most ${maxSidecars}`] : []),
+    ...(ports.length > maxServices ? [`${ports.length} ports of Services, at most ${maxServices}`] : []),
   ];
   for (const line of breaches) err(`reaches too far: ${line}`);
-  return breaches.length === 0 ? 0 : TOO_FAR;
+  return breaches.length > 0;
 }
 
 type Deletion = Extract<ObjectEvent, { type: 'delete' }>;
@@ -145,7 +160,6 @@ async function subscribersOf({ controlPlane }: RunningMesh): Promise<readonly Su
   return (JSON.parse(answer.body) as readonly ClientPage[]).map(
     ({ id, namespace, workload, dialect, subscriptions }) => ({
       name: workload ?? id,
-      replicas: 1,
       client: { namespace, workload, dialect },
       names: subscriptions.flatMap(({ type, held, absent }) =>
         [...held.map(({ name }) => name), ...absent].map((name) => [type, name] as const),

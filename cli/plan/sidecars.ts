@@ -1,20 +1,26 @@
 /**
  * Which sidecars are told something new by a change: those whose resources would be other ones. Compares the plans of resources, and
- * their bytes where these differ.
+ * their bytes where these differ. Sidecars that come or go with the change are none that are told.
  */
-import { destinationName, INBOUND_LISTENER, TYPE, type ResourceType } from '#api/names.ts';
+import {
+  addressName,
+  destinationName,
+  INBOUND_LISTENER,
+  OUTBOUND_LISTENER,
+  TYPE,
+  type ResourceType,
+} from '#api/names.ts';
 import type { Client } from '../../control-plane/generate/client.ts';
 import { plan } from '../../control-plane/generate/plan.ts';
 import type { Mesh } from '../../control-plane/model/mesh.ts';
-import type { World } from '../../control-plane/sources/world.ts';
 
-/** A client of a control plane that runs, with what it has asked for. */
+type Named = readonly [type: ResourceType, name: string];
+
+/** A sidecar, with what it has asked for. */
 export interface Subscriber {
   readonly name: string;
-  /** Pods that it stands for. */
-  readonly replicas: number;
   readonly client: Client;
-  readonly names: readonly (readonly [type: ResourceType, name: string])[];
+  readonly names: readonly Named[];
 }
 
 export interface Told {
@@ -23,34 +29,77 @@ export interface Told {
   /** Sidecars there are. */
   readonly all: number;
   /** Those that are told something new, with the resources. */
-  readonly told: readonly {
-    readonly sidecar: string;
-    readonly replicas: number;
-    readonly resources: readonly string[];
-  }[];
+  readonly told: readonly ToldSidecar[];
+}
+
+export interface ToldSidecar {
+  /** `namespace/pod`. */
+  readonly sidecar: string;
+  /** Deployment or other owner, as in `namespace/name`; empty when it is not known. */
+  readonly owner: string;
+  readonly resources: readonly string[];
 }
 
 const OUTBOUND_TYPES = [TYPE.listener, TYPE.route, TYPE.cluster, TYPE.endpoints] as const;
+/** What every sidecar follows, whatever its application calls. */
+const OWN: readonly Named[] = [
+  [TYPE.listener, INBOUND_LISTENER],
+  [TYPE.listener, OUTBOUND_LISTENER],
+];
 
 /** @param subscribers null: of no mesh that runs */
-export function toldAnew(before: Mesh, after: Mesh, world: World, subscribers: readonly Subscriber[] | null): Told {
-  const known = subscribers ?? everyone(after, world);
-  const changed = new Map<string, boolean>();
-  const told = known.flatMap(({ name, replicas, client, names }) => {
-    const resources = names.filter(([type, resource]) => {
-      // Only the listener of its own ports depends on more of a client than its namespace and zone.
-      const who =
-        resource === INBOUND_LISTENER ? client.workload : `${client.namespace} ${client.zone ?? client.workload}`;
-      const key = `${who} ${client.dialect} ${type} ${resource}`;
-      const seen = changed.get(key) ?? differs(before, after, client, type, resource);
-      changed.set(key, seen);
-      return seen;
-    });
-    const labels = [...new Set(resources.map(([, resource]) => resource))];
-    return resources.length === 0 ? [] : [{ sidecar: name, replicas, resources: labels }];
+export function toldAnew(before: Mesh, after: Mesh, subscribers: readonly Subscriber[] | null): Told {
+  const meshes = { before, after, changed: new Map<string, boolean>(), lists: new Map<string, readonly string[]>() };
+  const known = subscribers === null ? everyone(before, after) : subscribers.map((one) => ({ ...one, own: [] }));
+  const told = known.flatMap(({ name, client, own, names }): readonly ToldSidecar[] => {
+    const mine = own.filter(([type, resource]) => isOther(meshes, client, type, resource));
+    const others = subscribers === null ? sharedList(meshes, client, names) : changedOf(meshes, client, names);
+    const resources = [...new Set([...mine.map(([, resource]) => resource), ...others])];
+    if (resources.length === 0) return [];
+    const workload = client.workload === null ? undefined : after.workloads.get(client.workload);
+    return [
+      { sidecar: name, owner: workload === undefined ? '' : `${workload.namespace}/${workload.owner}`, resources },
+    ];
   });
-  const all = known.reduce((sum, { replicas }) => sum + replicas, 0);
-  return { basis: subscribers === null ? 'may' : 'follow', all, told };
+  return { basis: subscribers === null ? 'may' : 'follow', all: known.length, told };
+}
+
+interface Compared {
+  readonly before: Mesh;
+  readonly after: Mesh;
+  readonly changed: Map<string, boolean>;
+  readonly lists: Map<string, readonly string[]>;
+}
+
+/** For those that all follow the same: one list for each kind of client. */
+function sharedList(meshes: Compared, client: Client, names: readonly Named[]): readonly string[] {
+  const kind = kindOf(meshes, client);
+  const known = meshes.lists.get(kind);
+  if (known !== undefined) return known;
+  const list = changedOf(meshes, client, names);
+  meshes.lists.set(kind, list);
+  return list;
+}
+
+function changedOf(meshes: Compared, client: Client, names: readonly Named[]): readonly string[] {
+  return names.filter(([type, name]) => isOther(meshes, client, type, name)).map(([, name]) => name);
+}
+
+function isOther(meshes: Compared, client: Client, type: ResourceType, name: string): boolean {
+  // What is inbound is each one's own.
+  const who = name.startsWith(INBOUND_LISTENER) ? client.workload : kindOf(meshes, client);
+  const key = `${who} ${type} ${name}`;
+  const known = meshes.changed.get(key);
+  if (known !== undefined) return known;
+  const other = differs(meshes.before, meshes.after, client, type, name);
+  meshes.changed.set(key, other);
+  return other;
+}
+
+/** All that outbound resources depend on of a client: its namespace, its zone, what it understands. */
+function kindOf({ before, after }: Compared, { namespace, workload, zone, dialect }: Client): string {
+  const zones = [before, after].map((mesh) => zone ?? mesh.workloads.get(workload ?? '')?.zone ?? '');
+  return [namespace, dialect, ...zones].join(' ');
 }
 
 function differs(before: Mesh, after: Mesh, client: Client, type: ResourceType, name: string): boolean {
@@ -61,34 +110,29 @@ function differs(before: Mesh, after: Mesh, client: Client, type: ResourceType, 
   return !Buffer.from(old.encode()).equals(Buffer.from(now.encode()));
 }
 
-/** Every workload with a sidecar, as if it followed all Services; without pods, each Deployment. */
-function everyone(mesh: Mesh, world: World): readonly Subscriber[] {
-  const outbound = destinations(mesh).flatMap((name) => OUTBOUND_TYPES.map((type) => [type, name] as const));
-  const pods = [...mesh.workloads].filter(([, workload]) => workload.meshed);
-  if (pods.length > 0) {
-    return pods.map(([key, { namespace }]) => ({
-      name: key,
-      replicas: 1,
-      client: { namespace, workload: key, dialect: 'sidecar' },
-      names: [[TYPE.listener, INBOUND_LISTENER], ...outbound],
+/** Every workload with a sidecar, as if it followed all that it could. */
+function everyone(before: Mesh, after: Mesh): readonly (Subscriber & { readonly own: readonly Named[] })[] {
+  const destinations = new Set([...destinationsOf(before), ...destinationsOf(after)]);
+  const names = [...destinations].flatMap((name) => OUTBOUND_TYPES.map((type) => [type, name] as const));
+  return [...after.workloads]
+    .filter(([key, { meshed }]) => meshed && before.workloads.get(key)?.meshed === true)
+    .map(([name, { namespace }]) => ({
+      name,
+      client: { namespace, workload: name, dialect: 'sidecar' },
+      own: OWN,
+      names,
     }));
-  }
-  return [...world.deployments.values()].map(({ meta, spec }) => ({
-    name: `${meta.namespace}/${meta.name}`,
-    replicas: spec.replicas,
-    client: { namespace: meta.namespace, workload: null, dialect: 'sidecar' },
-    names: outbound,
-  }));
 }
 
-function destinations(mesh: Mesh): readonly string[] {
-  const services = [...mesh.services.values()].flatMap(({ host, ports }) =>
-    ports.map(({ port }) => destinationName(host, port)),
-  );
-  const externals = [...mesh.externals.values()].flatMap(({ ports }) =>
-    ports.flatMap(({ hosts, port }) =>
-      hosts.filter((host) => !host.startsWith('*.')).map((host) => destinationName(host, port)),
+/** Names of hosts below a `*.` are endless: one stands for them. */
+function destinationsOf({ services, externals }: Mesh): readonly string[] {
+  return [
+    ...[...services.values()].flatMap(({ host, ports }) => ports.map(({ port }) => destinationName(host, port))),
+    ...[...externals.values()].flatMap(({ ports }) =>
+      ports.flatMap(({ hosts, captured, port }) => [
+        ...hosts.map((host) => destinationName(host.replace(/^\*/, 'any'), port)),
+        ...captured.map((address) => addressName(address, port)),
+      ]),
     ),
-  );
-  return [...services, ...externals];
+  ];
 }

@@ -23,8 +23,13 @@ const MAP_OF = {
 } as const satisfies Record<Kind, keyof World>;
 
 export class WorldStore {
-  #world: World = EMPTY_WORLD;
+  #world: World;
   #version = 0;
+
+  /** @param world what there is already */
+  constructor(world: World = EMPTY_WORLD) {
+    this.#world = world;
+  }
 
   get world(): World {
     return this.#world;

@@ -44,6 +44,29 @@ spec:
       backendRefs: [{ name: reviews, port: 80, weight: ${weight} }, { name: cart, port: 80, weight: 10 }]
 ---`;
 
+const outside = (host: string): string => `
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: pay, namespace: shop }
+spec: { hosts: ['${host}'], ports: [{ number: 443, name: https, appProtocol: tls }] }`;
+
+const deployment = (replicas: number): string => `
+apiVersion: v1
+kind: Service
+metadata: { name: blog, namespace: shop }
+spec: { selector: { app: blog }, ports: [{ name: http, port: 80, appProtocol: http }] }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: blog, namespace: shop }
+spec:
+  replicas: ${replicas}
+  selector: { matchLabels: { app: blog } }
+  template:
+    metadata: { labels: { app: blog }, annotations: { tulle.dev/inject: enabled } }
+    spec: { containers: [{ name: app, image: app, ports: [{ containerPort: 80 }] }] }
+---`;
+
 const BASE = `${service('reviews')}${service('cart')}${service('frontend')}${policy('2s')}${route(90)}`;
 
 function planned(next: string, subscribers: readonly Subscriber[] | null = null): ChangePlan {
@@ -98,7 +121,6 @@ t.test('trouble that appears and trouble that goes are told', async (t) => {
 
 const follows = (workload: string, ...names: string[]): Subscriber => ({
   name: workload,
-  replicas: 1,
   client: { namespace: 'shop', workload, dialect: 'sidecar' },
   names: [
     [TYPE.listener, INBOUND_LISTENER],
@@ -126,16 +148,115 @@ t.test('without a mesh that runs, whoever may call what changed counts', async (
   t.same([sidecars.basis, sidecars.all, sidecars.told.length], ['may', 3, 3]);
 });
 
+t.test('a limit on what arrives reaches the pods behind the Service alone', async (t) => {
+  const limit = policy('2s').replace(
+    'timeouts: { request: 2s }',
+    'timeouts: { request: 2s }\n  rateLimit: { requests: 5, per: 1s }',
+  );
+  const { sidecars } = planned(limit);
+  t.same(
+    sidecars.told.map(({ sidecar, resources }) => [sidecar, resources]),
+    [['shop/reviews-0', ['inbound']]],
+  );
+});
+
+t.test('what holds for the whole mesh or a namespace is told with its values, and reaches everybody', async (t) => {
+  const refuse = planned(`
+apiVersion: tulle.dev/v1alpha1
+kind: MeshPolicy
+metadata: { name: default }
+spec: { outbound: { unknownDestinations: Refuse } }`);
+  t.same(refuse.outbound, [{ path: 'unknownDestinations', before: 'passthrough', after: 'refuse' }]);
+  t.same(refuse.sidecars.told.length, 3);
+  const strict = planned(`
+apiVersion: v1
+kind: Namespace
+metadata: { name: shop, annotations: { tulle.dev/mtls-mode: STRICT } }`);
+  t.same(
+    strict.workloads.map(({ owner, pods, differences }) => [owner, pods, differences]),
+    ['cart', 'frontend', 'reviews'].map((name) => [
+      `shop/${name}-0`,
+      1,
+      [{ path: 'mtlsMode', before: 'PERMISSIVE', after: 'STRICT' }],
+    ]),
+  );
+  t.match(
+    planText(strict, (file) => file),
+    'Workloads\n  shop/cart-0\n    mtlsMode: PERMISSIVE -> STRICT',
+  );
+});
+
+t.test('routes of connections, and ExternalServices, are told like Services', async (t) => {
+  const stream = `
+apiVersion: v1
+kind: Service
+metadata: { name: db, namespace: shop }
+spec: { selector: { app: cart }, ports: [{ name: tcp, port: 5432, appProtocol: tcp }] }
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: { name: db, namespace: shop }
+spec:
+  parentRefs: [{ group: '', kind: Service, name: db }]
+  rules: [{ backendRefs: [{ name: db, port: 5432, weight: 1 }] }]`;
+  const base = worldOf(`${BASE}${stream}`);
+  const events = objectsOf(stream.replace('weight: 1', 'weight: 7')).map(
+    (object) => ({ type: 'set', object }) as const,
+  );
+  t.match(planChange(base, events, 'cluster.local', null).ports, [
+    {
+      kind: 'Service',
+      port: 'shop/db:5432',
+      routes: [
+        { name: 'shop/db', change: 'changed', differences: [{ path: 'backends[0].weight', before: 1, after: 7 }] },
+      ],
+    },
+  ]);
+  t.match(planned(outside('*.pay.example')).ports, [
+    { kind: 'ExternalService', port: 'shop/pay:443', change: 'added' },
+  ]);
+  const moved = planChange(
+    worldOf(`${BASE}${outside('a.example')}`),
+    objectsOf(outside('b.example')).map((object) => ({ type: 'set', object }) as const),
+    'cluster.local',
+    null,
+  );
+  t.same(moved.ports[0]?.differences, [{ path: 'hosts[0]', before: 'a.example', after: 'b.example' }]);
+});
+
+t.test(
+  'a Deployment without pods counts as the pods that it would make; new ones are not told, they begin',
+  async (t) => {
+    const events = objectsOf(deployment(5)).map((object) => ({ type: 'set', object }) as const);
+    const plan = planChange(worldOf(deployment(2)), events, 'cluster.local', null);
+    t.match(plan.ports, [{ port: 'shop/blog:80', endpoints: { added: 3, removed: 0, changed: 0 } }]);
+    t.same(plan.sidecars.all, 2);
+    t.match(
+      planText(plan, (file) => file),
+      /2 of 2 are told something new, if they call what changed\n {2}shop\/blog x 2 +blog\.shop/,
+    );
+  },
+);
+
+t.test('a complaint that only moves to another file is neither new nor gone', async (t) => {
+  const lost = policy('2s').replace('name: reviews }', 'name: nobody }');
+  const events = objectsOf(lost.replace('2s', '3s'), 'elsewhere.yaml').map(
+    (object) => ({ type: 'set', object }) as const,
+  );
+  const { trouble } = planChange(worldOf(`${service('cart')}${lost}`, 'base.yaml'), events, 'cluster.local', null);
+  t.same(trouble, { appears: [], goes: [] });
+});
+
 interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-async function run(t: Test, next: string, more: Partial<PlanOptions> = {}): Promise<Ran> {
+async function run(t: Test, next: string, more: Partial<PlanOptions> = {}, base = BASE): Promise<Ran> {
   const folder = t.testdir();
   mkdirSync(join(folder, 'base'), { recursive: true });
-  writeFileSync(join(folder, 'base', 'mesh.yaml'), BASE);
+  writeFileSync(join(folder, 'base', 'mesh.yaml'), base);
   writeFileSync(join(folder, 'next.yaml'), next);
   const [out, err]: [string[], string[]] = [[], []];
   const options = {
@@ -175,4 +296,14 @@ t.test('what is deleted is planned as well; what is not there is said', async (t
     err: 'there is no HTTPRoute shop/nobody to delete',
   });
   t.match(await run(t, '', { delete: ['Root/shop/reviews'] }), { code: 1, err: /names no object/ });
+});
+
+t.test('what is wrong with what there is counts, unless it is what is replaced', async (t) => {
+  const broken = `${BASE}${policy('soon', 'other')}`;
+  const kept = await run(t, policy('5s'), {}, broken);
+  t.equal(kept.code, 1);
+  t.match(kept.err, /mesh\.yaml:\d+:\d+: spec\.timeouts\.request: is no duration/);
+  t.match(kept.out, 'timeouts.request: 2s', 'what is good is planned all the same');
+  const mended = await run(t, policy('5s', 'other'), {}, broken);
+  t.equal(mended.code, 0, mended.err);
 });
