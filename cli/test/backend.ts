@@ -2,55 +2,54 @@
  * Endpoints that do as a test says, in the place of connections: when asked they answer, fail or stay silent, on a clock that is played.
  * Knows no route and no policy.
  */
-import type { FakeClock } from '#base/fake-clock.ts';
+import type { Clock } from '#base/clock.ts';
 import type { UpstreamSink, UpstreamStream } from '../../proxy/exchange/stream.ts';
 import { HeaderList } from '../../proxy/http/headers.ts';
-import { bodyOfLength, ResponseHead, type RequestHead } from '../../proxy/http/message.ts';
-import type { Target } from '../../proxy/net/connect.ts';
+import { bodyOfLength, RequestHead, ResponseHead } from '../../proxy/http/message.ts';
 import type { EndpointPool } from '../../proxy/upstream/pool.ts';
 import type { ScriptedAnswer } from './format.ts';
 
 /** What an endpoint was asked. */
 export interface Asked {
-  readonly target: Target;
   readonly head: RequestHead;
   body: string;
-  /** Milliseconds on the played clock. */
-  readonly atMs: number;
 }
 
-/** Says what comes of the next try. */
-export type Script = (target: Target) => ScriptedAnswer;
+/** What comes of a try, or of a copy. */
+export interface Scripted {
+  readonly answer: ScriptedAnswer;
+  readonly onAsked: (asked: Asked) => void;
+}
 
+/** The connections to one endpoint. */
 export class PlayedPool implements EndpointPool {
   readonly connections = 1;
-  readonly #target: Target;
-  readonly #clock: FakeClock;
-  readonly #script: Script;
-  readonly #onAsked: (asked: Asked) => void;
-  readonly #refused = new Set<UpstreamSink>();
+  readonly #clock: Clock;
+  readonly #connectTimeoutMs: number;
+  readonly #script: () => Scripted;
+  readonly #connecting = new Set<UpstreamSink>();
 
-  constructor(target: Target, clock: FakeClock, script: Script, onAsked: (asked: Asked) => void) {
-    this.#target = target;
+  /** @param script says what comes of the next try */
+  constructor(clock: Clock, connectTimeoutMs: number, script: () => Scripted) {
     this.#clock = clock;
+    this.#connectTimeoutMs = connectTimeoutMs;
     this.#script = script;
-    this.#onAsked = onAsked;
   }
 
   acquire(sink: UpstreamSink): UpstreamStream | null {
-    const answer = this.#script(this.#target);
-    if (answer.fails !== 'connect-failure') {
-      return new PlayedStream(sink, answer, this.#target, this.#clock, this.#onAsked);
-    }
-    this.#refused.add(sink);
-    this.#clock.after(answer.afterMs, () => {
-      if (this.#refused.delete(sink)) sink.onUpstreamFailure('connect-failure', 'nothing', 'the test says so');
+    const { answer, onAsked } = this.#script();
+    if (answer.fails !== 'connect-failure') return new PlayedStream(sink, answer, this.#clock, onAsked);
+    this.#connecting.add(sink);
+    const isLate = answer.afterMs > this.#connectTimeoutMs;
+    const kind = isLate ? 'connect-timeout' : 'connect-failure';
+    this.#clock.after(isLate ? this.#connectTimeoutMs : answer.afterMs, () => {
+      if (this.#connecting.delete(sink)) sink.onUpstreamFailure(kind, 'nothing', 'the test says so');
     });
     return null;
   }
 
   cancel(sink: UpstreamSink): void {
-    this.#refused.delete(sink);
+    this.#connecting.delete(sink);
   }
 
   close(): void {}
@@ -60,29 +59,20 @@ class PlayedStream implements UpstreamStream {
   readonly reused = false;
   readonly #sink: UpstreamSink;
   readonly #answer: ScriptedAnswer;
-  readonly #target: Target;
-  readonly #clock: FakeClock;
+  readonly #clock: Clock;
   readonly #onAsked: (asked: Asked) => void;
   #asked: Asked | null = null;
   #isOver = false;
 
-  constructor(
-    sink: UpstreamSink,
-    answer: ScriptedAnswer,
-    target: Target,
-    clock: FakeClock,
-    onAsked: (asked: Asked) => void,
-  ) {
+  constructor(sink: UpstreamSink, answer: ScriptedAnswer, clock: Clock, onAsked: (asked: Asked) => void) {
     this.#sink = sink;
     this.#answer = answer;
-    this.#target = target;
     this.#clock = clock;
     this.#onAsked = onAsked;
   }
 
   writeHead(head: RequestHead): void {
-    const copy = new RequestHeadCopy(head);
-    this.#asked = { target: this.#target, head: copy.head, body: '', atMs: this.#clock.now() };
+    this.#asked = { head: copyOf(head), body: '' };
     this.#onAsked(this.#asked);
     if (this.#answer.fails !== 'silence') this.#clock.after(this.#answer.afterMs, () => this.#play());
   }
@@ -121,12 +111,19 @@ class PlayedStream implements UpstreamStream {
 }
 
 /** As it was written: later tries change the one head of a request. */
-class RequestHeadCopy {
-  readonly head: RequestHead;
-
-  constructor(head: RequestHead) {
-    this.head = Object.assign(Object.create(Object.getPrototypeOf(head) as object) as RequestHead, head, {
-      headers: head.headers.clone(),
-    });
-  }
+function copyOf(head: RequestHead): RequestHead {
+  const { method, path, scheme, authority, version, headers, body, keepAlive, expectContinue, upgrade } = head;
+  return new RequestHead(
+    method,
+    path,
+    scheme,
+    authority,
+    version,
+    headers.clone(),
+    body,
+    keepAlive,
+    expectContinue,
+    upgrade,
+    false,
+  );
 }

@@ -2,6 +2,7 @@
  * The shape of a file of traffic tests, read with the fields that manifests are read with: what is unknown or of a wrong kind is said with
  * its place, the reason and what would be right. Knows nothing of how a test is played.
  */
+import { parseDuration } from '#base/duration.ts';
 import type { Problems } from '#base/problems.ts';
 import {
   boolean,
@@ -82,6 +83,7 @@ const ANSWERS: Field<readonly ScriptedAnswer[]> = {
 const ENDPOINT = object({
   name: required(string({ minLength: 1, maxLength: 63 })),
   ready: optional(boolean(), true),
+  ejected: optional(boolean(), false),
   zone: optional(string({ maxLength: 63 }), ''),
   answers: optional(ANSWERS, null),
 });
@@ -93,7 +95,9 @@ const ENDPOINTS: Field<readonly ValueOf<typeof ENDPOINT>[]> = {
     if (typeof value !== 'number') return list(ENDPOINT, { maxItems: 1000 }).read(value, path, problems);
     const count = integer(0, 1000).read(value, path, problems);
     if (count === undefined) return undefined;
-    return Array.from({ length: count }, (_, i) => ({ name: String(i), ready: true, zone: '', answers: null }));
+    return Array.from({ length: count }, (_, i) => {
+      return { name: String(i), ready: true, ejected: false, zone: '', answers: null };
+    });
   },
 };
 
@@ -105,13 +109,40 @@ const REQUEST = object({
   from: optional(string({ maxLength: 317 }), ''),
 });
 
-/** `200`, or `200ms` and such for times. */
+/** `503` or `per-try-timeout`. */
+const WORD: Field<string> = {
+  schema: { type: 'string', maxLength: 64 },
+  read: (value, path, problems) =>
+    typeof value === 'number' ? String(value) : string({ maxLength: 64 }).read(value, path, problems),
+};
+
+/** Milliseconds. */
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** `3s`, or `3s..3250ms` with both ends. */
+const SPAN: Field<Span> = {
+  schema: { type: 'string', maxLength: 64 },
+  read(value, path, problems) {
+    const ends = typeof value === 'string' ? value.split('..').map((end) => parseDuration(end)) : [];
+    const [fromMs, toMs] = [ends[0] ?? null, ends.at(-1) ?? null];
+    if (fromMs !== null && toMs !== null && ends.length <= 2 && fromMs <= toMs) return { fromMs, toMs };
+    problems.add(path, `is no time: ${describe(value)}`, 'write 3s, or 3s..3250ms for all between');
+    return undefined;
+  },
+};
+
 const EXPECTED = {
   route: optional(string({ maxLength: 1024 }), null),
   backend: optional(string({ maxLength: 317 }), null),
   backends: optional(list(string({ maxLength: 317 }), { maxItems: 100 }), null),
   endpoints: optional(list(string({ maxLength: 317 }), { maxItems: 100 }), null),
   tries: optional(integer(0, 100), null),
+  outcomes: optional(list(WORD, { maxItems: 100 }), null),
+  triedAt: optional(list(SPAN, { maxItems: 100 }), null),
+  copies: optional(list(string({ maxLength: 317 }), { maxItems: 100 }), null),
   status: optional(STATUS, null),
   reason: optional(string({ maxLength: 64 }), null),
   grpcStatus: optional(integer(0, 16), null),
@@ -148,6 +179,7 @@ const TEST = object({
   name: required(string({ minLength: 1, maxLength: 256 })),
   endpoints: optional(map(string({ minLength: 1, maxLength: 317 }), ENDPOINTS, 1000), {}),
   seed: optional(integer(0, 2_147_483_647), 1),
+  zone: optional(string({ maxLength: 63 }), null),
   ...STEP_MEMBERS,
   steps: optional(list(object(STEP_MEMBERS), { minItems: 1, maxItems: 1000 }), null),
 });
@@ -156,6 +188,7 @@ export const TEST_FILE = object({
   manifests: required(list(string({ minLength: 1, maxLength: 4096 }), { minItems: 1, maxItems: 100 })),
   domain: optional(string({ maxLength: 253 }), 'cluster.local'),
   from: optional(string({ maxLength: 317 }), 'default'),
+  zone: optional(string({ maxLength: 63 }), ''),
   endpoints: optional(map(string({ minLength: 1, maxLength: 317 }), ENDPOINTS, 1000), {}),
   tests: required(list(TEST, { minItems: 1, maxItems: 10_000 })),
 });

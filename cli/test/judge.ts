@@ -2,8 +2,8 @@
 import { formatDuration } from '#base/duration.ts';
 import { grpcStatusIn } from '../../proxy/http/grpc.ts';
 import type { HeaderList } from '../../proxy/http/headers.ts';
-import type { Expected } from './format.ts';
-import type { Played, Stage } from './stage.ts';
+import type { Expected, Span } from './format.ts';
+import { serviceOf, type Played, type Stage } from './stage.ts';
 
 export interface Mismatch {
   /** Below the step: `expect.status`. */
@@ -11,15 +11,24 @@ export interface Mismatch {
   readonly sentence: string;
 }
 
-/** The tries of a request, by the names that the test gives endpoints: `reviews-v1/0`. */
-export function triesOf({ exchange }: Played, stage: Stage): readonly string[] {
-  const earlier = (exchange.earlier ?? []).map(({ endpoint }) => endpoint);
-  const all = exchange.endpoint === null ? earlier : [...earlier, exchange.endpoint];
-  return all.map(({ config }) => stage.nameOf(`${config.address}:${config.port}`));
+interface Try {
+  /** By the name that the test gives endpoints: `reviews-v1/0`. */
+  readonly endpoint: string;
+  /** Milliseconds since the request began. */
+  readonly fromMs: number;
+  /** Status of its answer, or the kind of its failure. */
+  readonly outcome: string;
 }
 
-function backendOf(endpoint: string): string {
-  return endpoint.slice(0, endpoint.lastIndexOf('/'));
+/** Those of a request, in their order. */
+export function triesOf({ exchange, client }: Played, stage: Stage): readonly Try[] {
+  const { earlier, endpoint, tryMs, failure } = exchange;
+  const tries = (earlier ?? []).map(({ endpoint: of, fromMs, outcome }) => {
+    return { endpoint: stage.nameOf(of.config), fromMs, outcome };
+  });
+  if (endpoint === null) return tries;
+  const outcome = failure === null ? String(client.status) : failure.kind;
+  return [...tries, { endpoint: stage.nameOf(endpoint.config), fromMs: tryMs, outcome }];
 }
 
 /** @param all of the step; the last one is the one that is looked at */
@@ -28,13 +37,25 @@ export function judge(expected: Expected, all: readonly Played[], stage: Stage):
   if (last === undefined) return [];
   const { exchange, client, tookMs } = last;
   const tries = triesOf(last, stage);
-  const backends = tries.map(backendOf);
+  const endpoints = tries.map(({ endpoint }) => endpoint);
+  const backends = endpoints.map(serviceOf);
   const found = new Mismatches();
   found.compare('route', expected.route, exchange.routeName);
   found.compare('backend', expected.backend, backends.at(-1) ?? 'none');
   found.compareLists('backends', expected.backends, backends);
-  found.compareLists('endpoints', expected.endpoints, tries);
+  found.compareLists('endpoints', expected.endpoints, endpoints);
   found.compare('tries', expected.tries, tries.length);
+  found.compareLists(
+    'outcomes',
+    expected.outcomes,
+    tries.map(({ outcome }) => outcome),
+  );
+  found.compareSpans(
+    'triedAt',
+    expected.triedAt,
+    tries.map(({ fromMs }) => fromMs),
+  );
+  found.compareLists('copies', expected.copies, last.copies);
   found.compare('status', expected.status, client.isBroken ? 0 : client.status);
   found.compare('reason', expected.reason, exchange.failure?.kind ?? '');
   found.compare('grpcStatus', expected.grpcStatus, grpcStatusIn(client.headers));
@@ -69,7 +90,7 @@ function judgeMany(expected: Expected, all: readonly Played[], stage: Stage, fou
   const { shares, tolerance, minSuccess, maxTries } = expected;
   const percent = (count: number): number => (count * 100) / all.length;
   if (shares !== null) {
-    const lasts = all.map((played) => backendOf(triesOf(played, stage).at(-1) ?? 'none/'));
+    const lasts = all.map((played) => serviceOf(triesOf(played, stage).at(-1)?.endpoint ?? 'none/'));
     for (const [backend, share] of Object.entries(shares)) {
       const got = percent(lasts.filter((name) => name === backend).length);
       if (Math.abs(got - share) > tolerance) {
@@ -113,6 +134,12 @@ class Mismatches {
     this.add(path, `are ${listed(got)}, to be ${listed(expected)}`);
   }
 
+  compareSpans(path: string, expected: readonly Span[] | null, got: readonly number[]): void {
+    if (expected === null) return;
+    if (expected.length === got.length && expected.every((span, i) => isWithin(got[i] ?? NaN, span))) return;
+    this.add(path, `are ${listed(got.map(formatDuration))}, to be ${listed(expected.map(spanText))}`);
+  }
+
   /** An empty text means that the header must not be there. */
   compareHeaders(path: string, expected: Readonly<Record<string, string>> | null, got: HeaderList): void {
     for (const [name, value] of Object.entries(expected ?? {})) {
@@ -131,4 +158,12 @@ function shown(value: string | number): string {
 
 function listed(values: readonly string[]): string {
   return values.length === 0 ? 'none' : values.join(', ');
+}
+
+function isWithin(ms: number, { fromMs, toMs }: Span): boolean {
+  return ms >= fromMs && ms <= toMs;
+}
+
+function spanText({ fromMs, toMs }: Span): string {
+  return fromMs === toMs ? formatDuration(fromMs) : `${formatDuration(fromMs)}..${formatDuration(toMs)}`;
 }

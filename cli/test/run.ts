@@ -5,11 +5,12 @@ import { systemClock } from '#base/clock.ts';
 import { Problems, formatProblem, type Place } from '#base/problems.ts';
 import { compile } from '../../control-plane/compile/compile.ts';
 import { DEFAULT_COMPILE_OPTIONS } from '../../control-plane/compile/compiled.ts';
-import type { Mesh } from '../../control-plane/model/mesh.ts';
 import { WorldStore } from '../../control-plane/sources/world-store.ts';
 import { readYaml, type WrittenObject } from '../../control-plane/sources/yaml-documents.ts';
+import { LoadCache } from '../explain/loader.ts';
 import { problemLines } from '../run/manifests.ts';
 import { readManifests } from '../world.ts';
+import { Endpoints } from './endpoints.ts';
 import { readTestFile, stepsOf, type Step, type TestFile, type TrafficTest } from './format.ts';
 import { judge, triesOf } from './judge.ts';
 import { Stage, type Played } from './stage.ts';
@@ -55,23 +56,56 @@ export async function runTestFile(file: string): Promise<FileResult> {
   const store = new WorldStore();
   store.apply(manifests.events);
   const { mesh } = compile(store.world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain: read.domain });
-  return { file, problems: [], results: read.tests.map((test, i) => runTest(test, i, read, mesh, document)) };
+  const endpoints = new Endpoints(mesh);
+  const unknown = unknownEndpoints(read, endpoints, document);
+  if (unknown.length > 0) return refused(unknown);
+  const run = { file: read, endpoints, cache: new LoadCache(), document };
+  return { file, problems: [], results: read.tests.map((test, i) => runTest(test, i, run)) };
 }
 
-function runTest(test: TrafficTest, index: number, file: TestFile, mesh: Mesh, document: WrittenObject): TestResult {
+interface Run {
+  readonly file: TestFile;
+  readonly endpoints: Endpoints;
+  readonly cache: LoadCache;
+  readonly document: WrittenObject;
+}
+
+/** Those of a name that nobody has would silently say nothing. */
+function unknownEndpoints(
+  file: TestFile,
+  known: Endpoints,
+  { placeOf: find, place }: WrittenObject,
+): readonly string[] {
+  const [namespace = ''] = file.from.split('/');
+  const lists = [{ at: 'endpoints', said: file.endpoints }].concat(
+    file.tests.map(({ endpoints }, i) => ({ at: `tests[${i}].endpoints`, said: endpoints })),
+  );
+  return lists.flatMap(({ at, said }) =>
+    Object.keys(said).flatMap((key) => {
+      const reason = known.problemOf(key, namespace);
+      const path = `${at}[${key}]`;
+      return reason === '' ? [] : [formatProblem({ path, reason, advice: '', place: find(path) ?? place })];
+    }),
+  );
+}
+
+function runTest(test: TrafficTest, index: number, run: Run): TestResult {
   const startMs = systemClock.now();
-  const stages = new Stages(mesh, file, test);
-  const failures: string[] = [];
+  const { document } = run;
+  const stages = new Stages(run, test);
+  const failures: { readonly line: number; readonly text: string }[] = [];
   const at = `tests[${index}]`;
   for (const [i, step] of stepsOf(test).entries()) {
     const where = test.steps === null ? at : `${at}.steps[${i}]`;
     for (const { path: below, sentence } of playStep(step, stages)) {
       const place = placeOf(document, `${where}.${below}`);
-      failures.push(`${place.file}:${place.line}: ${below.replace(/^expect\./, '')} ${sentence}`);
+      const what = below.replace(/^expect\./, '');
+      failures.push({ line: place.line, text: `${place.file}:${place.line}: ${what} ${sentence}` });
     }
   }
   const { file: name, line } = placeOf(document, `${at}.name`);
-  return { name: test.name, file: name, line, failures, tookMs: systemClock.now() - startMs };
+  const texts = failures.toSorted((a, b) => a.line - b.line).map(({ text }) => text);
+  return { name: test.name, file: name, line, failures: texts, tookMs: systemClock.now() - startMs };
 }
 
 function playStep(step: Step, stages: Stages): readonly { readonly path: string; readonly sentence: string }[] {
@@ -93,32 +127,32 @@ function playStep(step: Step, stages: Stages): readonly { readonly path: string;
 
 /** What happened, for who reads of a failure. */
 function story(played: Played, stage: Stage): string {
-  const tries = triesOf(played, stage);
+  const tries = triesOf(played, stage).map(({ endpoint, outcome }) => `${endpoint} ${outcome}`);
   const route = played.exchange.routeName === '' ? 'no route' : `route ${played.exchange.routeName}`;
   return `${route}; ${tries.length === 0 ? 'no try' : `tries: ${tries.join(', ')}`}; answered ${played.client.status}`;
 }
 
 /** Who asks from elsewhere has a sidecar of its own. */
 class Stages {
-  readonly #mesh: Mesh;
-  readonly #file: TestFile;
+  readonly #run: Run;
   readonly #test: TrafficTest;
   readonly #stages = new Map<string, Stage>();
 
-  constructor(mesh: Mesh, file: TestFile, test: TrafficTest) {
-    this.#mesh = mesh;
-    this.#file = file;
+  constructor(run: Run, test: TrafficTest) {
+    this.#run = run;
     this.#test = test;
   }
 
   of(asked: string): Stage {
-    const from = asked === '' ? this.#file.from : asked;
-    let stage = this.#stages.get(from);
-    if (stage === undefined) {
-      const endpoints = { ...this.#file.endpoints, ...this.#test.endpoints };
-      stage = new Stage({ mesh: this.#mesh, from, endpoints, seed: this.#test.seed });
-      this.#stages.set(from, stage);
-    }
+    const { file, endpoints, cache } = this.#run;
+    const { from: usual, zone } = file;
+    const from = asked === '' ? usual : asked;
+    const known = this.#stages.get(from);
+    if (known !== undefined) return known;
+    const [namespace = ''] = usual.split('/');
+    const mesh = endpoints.of({ ...file.endpoints, ...this.#test.endpoints }, namespace);
+    const stage = new Stage({ ...mesh, from, zone: this.#test.zone ?? zone, seed: this.#test.seed, cache });
+    this.#stages.set(from, stage);
     return stage;
   }
 }

@@ -50,7 +50,7 @@ export interface ClusterEnv {
   /** Where the application beside us listens; null: at the endpoint's own address. */
   readonly appAddress: string | null;
   /** In the place of real connections, for who plays requests without any; absent: real ones. */
-  readonly playedPool?: (target: Target) => EndpointPool;
+  readonly playedPool?: (target: Target, config: ClusterConfig) => EndpointPool;
 }
 
 /** Requests that wait for a first endpoint; more are answered at once (fail fast). */
@@ -330,7 +330,7 @@ export class Cluster implements UpstreamCluster {
     http2 = this.config.http2,
   ): EndpointPool {
     const { tls, playedPool } = this.#env;
-    if (playedPool !== undefined) return playedPool(target);
+    if (playedPool !== undefined) return playedPool(target, this.config);
     const open = (onData: OnData): OpenedSocket => {
       const opened = openSocket(target, tls, HTTP_PROTOCOLS, onData);
       if (opened === null) throw new Error('a pool opens connections only when the identity is there');

@@ -141,6 +141,115 @@ tests:
   );
 });
 
+t.test(
+  'an endpoint that begins ejected is left out; one with answers of its own gives them in turn, through all steps',
+  async (t) => {
+    await holds(
+      t,
+      'retries: { attempts: 0 }',
+      `
+tests:
+  - name: ejected
+    endpoints: { web:80: [{ name: out, ejected: true }, { name: in }] }
+    steps: [{ request: { url: http://web/ }, times: 30, expect: { endpoints: [web/in], shares: { web: 100 } } }]
+  - name: in turn
+    endpoints: { web:80: [{ name: a, answers: [503, 500, 200] }] }
+    steps:
+      - { request: { url: http://web/ }, expect: { status: 503 } }
+      - { request: { url: http://web/ }, expect: { status: 500 } }
+      - { request: { url: http://web/ }, times: 5, expect: { status: 200 } }
+`,
+    );
+  },
+);
+
+t.test(
+  'a connection that is slow to fail ends at the connect timeout; tries are told with time and outcome',
+  async (t) => {
+    await holds(
+      t,
+      'timeouts: { connect: 500ms, perTry: 3s }, retries: { attempts: 2, retryOn: [connect-failure, gateway-error], backoff: { base: 25ms, max: 25ms } }',
+      `
+tests:
+  - name: three tries
+    request: { url: http://web/ }
+    answers: [{ fails: connect-failure, after: 2s }, silence, 200]
+    expect: { outcomes: [connect-timeout, per-try-timeout, 200], triedAt: [0s, 500ms..530ms, 3500ms..3570ms], status: 200 }
+`,
+    );
+  },
+);
+
+t.test('endpoints of the zone that asks come first, as the control plane puts them', async (t) => {
+  await holds(
+    t,
+    'loadBalancer: { locality: { prefer: Zone } }',
+    `
+zone: a
+endpoints: { web:80: [{ name: near, zone: a }, { name: far, zone: b }] }
+tests:
+  - { name: near, request: { url: http://web/ }, times: 20, expect: { endpoints: [web/near] } }
+  - { name: from b, zone: b, request: { url: http://web/ }, times: 20, expect: { endpoints: [web/far] } }
+  - name: far when near is gone
+    endpoints: { web:80: [{ name: near, zone: a, ready: false }, { name: far, zone: b }] }
+    request: { url: http://web/ }
+    expect: { endpoints: [web/far] }
+`,
+  );
+});
+
+t.test('copies of a request take no answer of its tries, and are told apart', async (t) => {
+  const route = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web, namespace: default }
+spec:
+  parentRefs: [{ group: '', kind: Service, name: web }]
+  rules:
+    - filters: [{ type: RequestMirror, requestMirror: { backendRef: { name: spare, port: 80 } } }]
+      backendRefs: [{ name: web, port: 80 }]
+`;
+  await holds(
+    t,
+    `retries: { attempts: 1, retryOn: [gateway-error] } }\n${route}#`,
+    `
+tests:
+  - name: mirrored
+    request: { method: PUT, url: http://web/, body: hello }
+    answers: [503, 200, 500]
+    expect: { outcomes: ['503', 200], status: 200, copies: [spare], upstream: { host: web, body: hello } }
+`,
+  );
+});
+
+t.test('hosts outside have endpoints, too', async (t) => {
+  const outside = `---
+apiVersion: tulle.dev/v1alpha1
+kind: ExternalService
+metadata: { name: pay, namespace: default }
+spec: { hosts: [api.pay.example], ports: [{ number: 80, name: http, appProtocol: http }] }
+`;
+  await holds(
+    t,
+    `retries: { attempts: 0 } }\n${outside}#`,
+    `
+endpoints: { 'api.pay.example:80': [{ name: one, answers: [503] }] }
+tests:
+  - { name: pay, request: { url: http://api.pay.example/ }, expect: { status: 503, endpoints: [api.pay.example/one] } }
+`,
+  );
+});
+
+t.test('a request that nothing ends is said to be so', async (t) => {
+  const { code, out } = await run(
+    t,
+    'circuitBreaker: { outlier: { consecutiveErrors: 3 } }',
+    'tests: [{ name: a, request: { url: http://web/ }, answers: silence }]',
+  );
+  t.equal(code, 1);
+  t.match(out, 'request is never over');
+});
+
 t.test('what differs is said in words, with the line of the expectation, and what happened', async (t) => {
   const { code, out } = await run(
     t,
@@ -160,7 +269,7 @@ t.test('what differs is said in words, with the line of the expectation, and wha
   );
   t.equal(code, 1);
   t.match(out, /FAILED {2}hopes too much/);
-  t.match(out, /tests\.yaml:7: status is 503, to be 200 \(route default; tries: web\/\d; answered 503\)/);
+  t.match(out, /tests\.yaml:7: status is 503, to be 200 \(route default; tries: web\/\d 503; answered 503\)/);
   t.match(out, /tests\.yaml:8: backend is "web", to be "spare"/);
   t.match(out, /1 passed, 1 failed/);
 });
@@ -194,6 +303,14 @@ t.test('a file that cannot be run says what is wrong, and where', async (t) => {
   t.match(
     await wrong('tests:\n  - { name: a, request: { url: http://web/ }, answers: sometimes }'),
     /answers: is no answer: the string "sometimes" \(write a status, connect-failure, reset/,
+  );
+  t.match(
+    await wrong('endpoints: { wbe:80: 1 }\ntests: [{ name: a }]'),
+    /tests\.yaml:2:\d+: endpoints\[wbe:80\]: is no port of a Service \(did you mean 'web:80'\?\)/,
+  );
+  t.match(
+    await wrong('tests: [{ name: a, expect: { triedAt: [soon] } }]'),
+    /triedAt\[0\]: is no time: .* \(write 3s, or 3s\.\.3250ms for all between\)/,
   );
   const nowhere = await run(t, '', 'tests: [{ name: a, request: { url: http://nobody/ } }]');
   t.equal(nowhere.code, 1);
