@@ -20,6 +20,12 @@ export interface Programs {
 }
 
 /**
+ * V8's young generation in megabytes of each half, for a sidecar: 16 by default, which under load are 163 MB resident in the place of 112,
+ * at the same CPU for a request (docs/performance.md). `Dockerfile.proxy` says the same.
+ */
+export const SIDECAR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+
+/**
  * @param entry the script that Node was started with: `dist/tulle.cjs` or `cli/main.ts`.
  * @param variables PATH, and settings of the programs for which the runner gives no flag
  */
@@ -27,13 +33,13 @@ export function ownPrograms(entry: string, stateFolder: string, variables: Reado
   const script = realpathSync(entry);
   const root = path.dirname(path.dirname(script));
   const bundled = script.endsWith('.cjs');
-  const start = (bundle: string, source: string): Program => ({
+  const start = (bundle: string, source: string, flags: readonly string[] = []): Program => ({
     program: process.execPath,
-    args: [path.join(root, bundled ? `dist/${bundle}.cjs` : source)],
+    args: [...flags, path.join(root, bundled ? `dist/${bundle}.cjs` : source)],
     cwd: root,
   });
   return {
-    sidecar: start('proxy', 'proxy/main.ts'),
+    sidecar: start('proxy', 'proxy/main.ts', SIDECAR_NODE_FLAGS),
     controlPlane: start('control-plane', 'control-plane/main.ts'),
     env: { ...variables, NODE_COMPILE_CACHE: path.join(stateFolder, 'compile-cache') },
     root,

@@ -70,7 +70,7 @@ class NamespaceNetwork implements Network {
         `link set ${this.#bridge} up`,
       ],
     );
-    const script = this.#programs.sidecar.args[0] ?? '';
+    const script = this.#programs.sidecar.args.at(-1) ?? '';
     const answer = await execute('setpriv', asSidecar(['sh', '-c', 'test -r "$0" && echo yes || echo no', script]));
     if (answer.trim() !== 'yes') {
       throw new Error(
