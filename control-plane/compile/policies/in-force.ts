@@ -79,3 +79,20 @@ export function isBackend(kind: PolicyTargetRef['kind']): boolean {
 export function misplaced(spec: TrafficPolicySpec, kind: PolicyTargetRef['kind']): readonly string[] {
   return isBackend(kind) ? [] : BACKEND_FIELDS.filter((field) => field.of(spec) !== null).map(({ path }) => path);
 }
+
+const HASHES: ReadonlySet<string> = new Set(['RingHash', 'Maglev']);
+const STARTS_SLOWLY: ReadonlySet<string> = new Set(['PeakEwma', 'LeastRequest', 'RoundRobin']);
+
+/** Given fields that the balancer named beside them does not look at, with those that do; another policy may name another balancer. */
+export function idleBeside({ loadBalancer }: TrafficPolicySpec): readonly string[] {
+  if (loadBalancer === null || loadBalancer.policy === null) return [];
+  const { policy, hashOn, slowStartMs } = loadBalancer;
+  const tell = (field: string, withThese: ReadonlySet<string>): string =>
+    `spec.loadBalancer.${field} has no effect with ${policy}, but with ${[...withThese].join(', ')}`;
+  return [
+    ...(hashOn !== null && !HASHES.has(policy) ? [tell('hashOn', HASHES)] : []),
+    ...(slowStartMs !== null && slowStartMs > 0 && !STARTS_SLOWLY.has(policy)
+      ? [tell('slowStart', STARTS_SLOWLY)]
+      : []),
+  ];
+}

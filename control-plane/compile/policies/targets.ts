@@ -13,7 +13,7 @@ import { meshPorts } from '../services.ts';
 import { grantTable } from '../grants.ts';
 import type { Unresolved } from '../references.ts';
 import { unresolvedFallback, withoutFallback } from './fallbacks.ts';
-import { BACKEND_FIELDS, POLICY_FIELDS, isBackend, misplaced } from './in-force.ts';
+import { BACKEND_FIELDS, POLICY_FIELDS, idleBeside, isBackend, misplaced } from './in-force.ts';
 import type { Level, Loss, Losses } from './settle.ts';
 
 export interface PolicyTable {
@@ -136,7 +136,10 @@ function attachedConditions(policy: TrafficPolicy, ref: PolicyTargetRef, losses:
   if (idleFields.length > 0) {
     const message = `in force only on a Service, an ExternalService or one of their ports: ${idleFields.join(', ')}`;
     conditions.push(condition(policy, 'InForce', false, 'WrongTarget', message));
+    return conditions;
   }
+  const idle = idleBeside(policy.spec);
+  if (idle.length > 0) conditions.push(condition(policy, 'InForce', false, 'NoEffect', idle.join('; ')));
   return conditions;
 }
 

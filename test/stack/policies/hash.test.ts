@@ -4,7 +4,7 @@ import { replicas, type Asked } from './replicas.ts';
 import { policy, SERVICE } from './rig.ts';
 
 const ADDRESSES = [71, 72, 73, 74].map((last) => `127.0.0.${last}`);
-const USERS = Array.from({ length: 24 }, (_, i) => `user-${i}`);
+const USERS = Array.from({ length: 120 }, (_, i) => `user-${i}`);
 
 const KINDS: readonly { readonly on: string; readonly asked: (user: string) => Asked }[] = [
   { on: 'header: X-User', asked: (user) => ({ headers: { 'x-user': user } }) },

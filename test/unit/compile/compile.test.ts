@@ -11,6 +11,7 @@ import { lookup } from '../../../control-plane/model/lookups.ts';
 import { WorldStore } from '../../../control-plane/sources/world-store.ts';
 import type { ObjectEvent } from '../../../control-plane/sources/world.ts';
 import { objectKey } from '../../../control-plane/kinds/meta.ts';
+import { troubleOf } from '../../../control-plane/status/writer.ts';
 import { objectsOf, worldOf } from '../../support/manifests.ts';
 
 /** What it says, whatever the order in which maps were filled. */
@@ -262,4 +263,29 @@ t.test('a reference across namespaces follows its grant, when that comes and whe
     ['ResolvedRefs', 'forward'],
     ['RefNotPermitted', 'unavailable'],
   ]);
+});
+
+/** What the status of such a policy complains of. */
+function complaints(loadBalancer: string): readonly string[] {
+  const world = worldOf(`
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { ports: [{ name: http, port: 80, appProtocol: http }] }
+---
+apiVersion: tulle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: web, namespace: shop }
+spec: { targetRefs: [{ group: '', kind: Service, name: web }], loadBalancer: ${loadBalancer} }
+`);
+  return troubleOf(compile(world, DEFAULT_COMPILE_OPTIONS).conditions);
+}
+
+t.test('a field that the balancer beside it does not look at is told to have no effect', async (t) => {
+  t.match(complaints('{ policy: RoundRobin, hashOn: [{ header: x-user }] }'), [
+    /InForce=False NoEffect: spec\.loadBalancer\.hashOn has no effect with RoundRobin, but with RingHash, Maglev/,
+  ]);
+  t.match(complaints('{ policy: Maglev, slowStart: 10s }'), [/slowStart has no effect with Maglev, but with PeakEwma/]);
+  t.same(complaints('{ policy: Maglev, hashOn: [{ header: x-user }] }'), []);
+  t.same(complaints('{ hashOn: [{ header: x-user }] }'), [], 'another policy may name the balancer');
 });
