@@ -54,6 +54,8 @@ const REPLAY_BYTES = 65_536;
 const WAIT_MS = 3000;
 
 const BUDGET_SLIDE_MS = 1000;
+/** In labels, for all places outside of the mesh. */
+const PASSTHROUGH = 'passthrough';
 
 type Direction = 'inbound' | 'outbound';
 
@@ -302,7 +304,8 @@ export class Worker {
         maxRequests: config.limits.requestsPerConnection ?? Infinity,
       }),
       endpointMeters: (config, endpoint) => this.#meters.edge(this.#outboundEdge(config, endpoint)),
-      poolMeters: (config) => this.#meters.pool(config.name),
+      // A name that an application made up is no label.
+      poolMeters: (config) => this.#meters.pool(config.discovery === 'original-dst' ? PASSTHROUGH : config.name),
       random: this.#env.random,
       outlierMeters: (config) => this.#meters.outlier(config.name),
       health: healthHost(this.#env, this.#meters),
@@ -317,7 +320,7 @@ export class Worker {
       sourceNamespace: pod.namespace,
       sourceWorkload: pod.owner,
       destinationNamespace: config.service?.namespace ?? '',
-      destinationService: config.service?.name ?? (config.discovery === 'original-dst' ? 'passthrough' : ''),
+      destinationService: config.service?.name ?? (config.discovery === 'original-dst' ? PASSTHROUGH : ''),
       destinationWorkload: endpoint?.workload?.owner ?? '',
       peer: endpoint?.mtls === true ? endpoint.identity : '',
     };

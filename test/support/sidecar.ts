@@ -33,12 +33,13 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Resolves when it is ready. @param folder for its token @param more flags without dashes */
+/** Resolves when it is ready. @param folder for its token @param more flags without dashes @param words more of the command line */
 export async function startSidecar(
   folder: string,
   mesh: Pick<FolderMesh, 'xdsAddress' | 'caFile' | 'issueToken'>,
   pod: string,
   more: Readonly<Record<string, string>> = {},
+  words: readonly string[] = [],
 ): Promise<SidecarProcess> {
   const tokenFile = join(folder, `${pod}-token`);
   writeFileSync(tokenFile, mesh.issueToken({ namespace: 'default', serviceAccount: 'gateway', pod }, TOKEN_LIFE_MS));
@@ -59,8 +60,8 @@ export async function startSidecar(
     'pod-address': '127.0.0.1',
     ...more,
   };
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn(process.execPath, [SCRIPT, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const given = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+  const child = spawn(process.execPath, [SCRIPT, ...given, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
