@@ -62,6 +62,34 @@ function bringH2spec(): string | null {
   return go.status === 0 ? null : (go.stderr.trim().split('\n').at(-1) ?? `exit ${go.status}`);
 }
 
+/** A decoder of HPACK that is none of ours. A wheel is a zip archive, from which Python loads modules as they are. */
+const HPACK = { package: 'hpack', version: '4.1.0', file: 'hpack.whl' };
+
+/** Why it is not there; null when it is. */
+function bringHpack(): string | null {
+  const target = join(tools, HPACK.file);
+  if (existsSync(target)) return null;
+  mkdirSync(tools, { recursive: true });
+  const folder = mkdtempSync(join(tools, 'download-'));
+  try {
+    const wanted = `${HPACK.package}==${HPACK.version}`;
+    const downloaded = run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '-d', folder, wanted]);
+    const wheel = globSync(join(folder, '*.whl'))[0];
+    if (downloaded !== null || wheel === undefined) return downloaded ?? 'pip brought no wheel';
+    // As programs are, so that it is found as they are.
+    chmodSync(wheel, 0o755);
+    renameSync(wheel, target);
+    return null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const hpack = bringHpack();
+console.log(
+  hpack === null ? `hpack ${HPACK.version}: ${join('.tulle', 'tools', HPACK.file)}` : `hpack: not there: ${hpack}`,
+);
+
 const h2spec = bringH2spec();
 console.log(
   h2spec === null ? `h2spec ${H2SPEC.version}: ${join('.tulle', 'tools', 'h2spec')}` : `h2spec: not there: ${h2spec}`,

@@ -8,6 +8,7 @@ import http from 'node:http';
 import { once } from 'node:events';
 import type { Test } from 'tap';
 import { serviceWithEndpoint, startFolderMesh } from '../../support/folder-mesh.ts';
+import { openFiles } from '../../support/open-files.ts';
 import { openWire, type Wire } from '../../support/raw-http.ts';
 import { freePort, startSidecar, type SidecarProcess } from '../../support/sidecar.ts';
 import { RecordingApp } from './app.ts';
@@ -132,6 +133,7 @@ export class Siege {
   readonly #calmDoors: readonly Door[];
   #bystanders: Bystander[] = [];
   #descriptors = 0;
+  #openFiles: readonly string[] = [];
   #memoryMb = 0;
 
   constructor(sidecar: SidecarProcess, app: RecordingApp, doors: readonly Door[], calmDoors: readonly Door[]) {
@@ -148,6 +150,7 @@ export class Siege {
       await warmUp(door);
     }
     this.#descriptors = await this.#atRest();
+    this.#openFiles = openFiles(this.sidecar.pid);
     this.#memoryMb = this.memoryMb();
     this.#bystanders = this.#calmDoors.map(({ host, port }) => new Bystander(host, port));
     this.app.forget();
@@ -208,6 +211,8 @@ export class Siege {
       REST_MS,
     ).catch(() => undefined);
     t.equal(this.descriptors(), this.#descriptors, 'descriptors are exactly as before');
+    if (this.descriptors() !== this.#descriptors)
+      t.comment(`before: ${this.#openFiles.join('; ')}\nafter: ${openFiles(this.sidecar.pid).join('; ')}`);
     const boundMb = this.#memoryMb * (1 + MEMORY_SHARE) + MEMORY_SLACK_MB;
     await until(() => this.memoryMb() <= boundMb, `memory is within its bound`, REST_MS).catch(() => undefined);
     const figures = `${this.#memoryMb.toFixed(0)} MB before, ${this.memoryMb().toFixed(0)} MB after, at most ${boundMb.toFixed(0)}`;
