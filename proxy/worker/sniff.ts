@@ -54,6 +54,8 @@ export class Sniffing {
     this.#then = then;
     if (times.silentMs !== null) this.#timer = clock.after(times.silentMs, () => this.settle('silent'));
     socket.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onClose);
+    // A client that left without a word while its destination was waited for: its end was told when nobody listened, and is not told again.
+    if (socket.readableEnded) this.settle('silent');
   }
 
   /** Ends it with this answer. Bytes that came but decided nothing make it `opaque` instead of `silent`. */

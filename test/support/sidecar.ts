@@ -33,13 +33,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Resolves when it is ready. @param folder for its token @param more flags without dashes @param words more of the command line */
+/** Resolves when it is ready. @param folder for its token @param more flags without dashes @param words more of the command line @param runtime words for Node */
 export async function startSidecar(
   folder: string,
   mesh: Pick<FolderMesh, 'xdsAddress' | 'caFile' | 'issueToken'>,
   pod: string,
   more: Readonly<Record<string, string>> = {},
   words: readonly string[] = [],
+  runtime: readonly string[] = [],
 ): Promise<SidecarProcess> {
   const tokenFile = join(folder, `${pod}-token`);
   writeFileSync(tokenFile, mesh.issueToken({ namespace: 'default', serviceAccount: 'gateway', pod }, TOKEN_LIFE_MS));
@@ -61,7 +62,9 @@ export async function startSidecar(
     ...more,
   };
   const given = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn(process.execPath, [SCRIPT, ...given, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [...runtime, SCRIPT, ...given, ...words], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
