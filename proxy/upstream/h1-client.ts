@@ -270,7 +270,8 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
 
   #onConnected(): void {
     this.#connected = true;
-    this.#options.wheel.cancel(this);
+    // In the place of the connect timeout: who wanted the connection may have left meanwhile, and then it is idle from the beginning.
+    this.#options.wheel.schedule(this, this.#idleMs);
     this.#freeSinceMs = this.#options.clock.now();
     this.#owner.onFree(this);
   }

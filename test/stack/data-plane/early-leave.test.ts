@@ -2,6 +2,7 @@
  * Clients that leave before the sidecar knows where they wanted to go leave nothing behind.
  */
 import t from 'tap';
+import { GET as FIELDS, headers, openDialogue, rstStream } from '../../support/h2-dialogue.ts';
 import { answering, okResponse, openWire, rawUpstream } from '../../support/raw-http.ts';
 import { cluster, destination, endpoint, startWorker } from '../../support/worker.ts';
 import { openSockets, until } from './rig.ts';
@@ -38,3 +39,23 @@ for (const [how, leave] of [
     });
   }
 }
+
+t.test('a connection that comes about when nobody wants it any more is let go when it is idle', async (t) => {
+  const upstream = await rawUpstream(answering(() => okResponse('good')));
+  const w = await startWorker(
+    { explicitListens: [{ name: 'echo:80', address: '127.0.0.1', port: 0 }], appIdleMs: 200, peerIdleMs: 200 },
+    new Map([['echo:80', destination('echo:80', cluster('echo:80', [endpoint(upstream.port)]))]]),
+  );
+  t.teardown(async () => {
+    upstream.close();
+    await w.close();
+  });
+  const port = await w.port('echo:80');
+  const dialogue = await openDialogue(port);
+  t.teardown(() => dialogue.destroy());
+  // In one read: taken back while the connection to the upstream is still being made.
+  dialogue.send(headers(1, FIELDS) + rstStream(1));
+  await until(() => upstream.connections.length > 0, 'one came about');
+  await until(() => upstream.connections.every((wire) => wire.isClosed), 'all are closed');
+  t.pass(`${upstream.connections.length} connections`);
+});
