@@ -30,6 +30,8 @@ export interface SoakOptions {
   readonly entry: string;
   /** CSV of all samples; null: none. */
   readonly out: string | null;
+  /** Between two samples. Connections come and go within one: a short run needs many. */
+  readonly sampleMs: number;
 }
 
 export interface SoakResult {
@@ -39,7 +41,7 @@ export interface SoakResult {
   readonly samples: readonly Sample[];
 }
 
-export async function soak({ seconds, rate, entry, out }: SoakOptions): Promise<SoakResult> {
+export async function soak({ seconds, rate, entry, out, sampleMs }: SoakOptions): Promise<SoakResult> {
   const state = path.join(tmpdir(), `tulle-soak-${process.pid}`);
   const manifests = path.join(state, 'manifests');
   mkdirSync(manifests, { recursive: true });
@@ -52,7 +54,7 @@ export async function soak({ seconds, rate, entry, out }: SoakOptions): Promise<
   const collectors = new Collectors();
   try {
     await collectors.open(path.join(state, 'logs'));
-    return await run({ seconds, rate, out, state, clients, collectors, write });
+    return await run({ seconds, rate, out, sampleMs, state, clients, collectors, write });
   } finally {
     clients.close();
     collectors.close();
@@ -65,13 +67,14 @@ interface Run {
   readonly seconds: number;
   readonly rate: number;
   readonly out: string | null;
+  readonly sampleMs: number;
   readonly state: string;
   readonly clients: Clients;
   readonly collectors: Collectors;
   readonly write: (file: string, items: readonly object[]) => void;
 }
 
-async function run({ seconds, rate, out, state, clients, collectors, write }: Run): Promise<SoakResult> {
+async function run({ seconds, rate, out, sampleMs, state, clients, collectors, write }: Run): Promise<SoakResult> {
   const failures = new Map<string, number>();
   const samples: Sample[] = [];
   const underWay = new Set<Promise<void>>();
@@ -90,7 +93,7 @@ async function run({ seconds, rate, out, state, clients, collectors, write }: Ru
   );
   const startMs = Date.now();
   timers.push(setInterval(() => write('route.json', route(Math.round((Date.now() - startMs) / 1000))), CHANGE_MS));
-  for (let at = SAMPLE_MS; at <= seconds * 1000; at += SAMPLE_MS) {
+  for (let at = sampleMs; at <= seconds * 1000; at += sampleMs) {
     await pause(startMs + at - Date.now());
     await collectors.collect();
     samples.push(...noted(lookAt(state, at / 1000), out));
@@ -123,7 +126,13 @@ async function main(): Promise<number> {
   });
   const seconds = Number(values.seconds);
   const entry = path.join(ROOT, 'dist/tulle.cjs');
-  const result = await soak({ seconds, rate: Number(values.rate), entry, out: values.out ?? null });
+  const result = await soak({
+    seconds,
+    rate: Number(values.rate),
+    entry,
+    out: values.out ?? null,
+    sampleMs: SAMPLE_MS,
+  });
   const all = trends(result.samples, seconds * WARM_UP_SHARE);
   console.log(`${result.exchanges} exchanges in ${seconds} s`);
   for (const { process: name, firstMb, lastMb, mbPerHour, descriptorsBefore, descriptorsAfter } of all) {

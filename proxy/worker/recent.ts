@@ -1,14 +1,17 @@
 /**
  * The last exchanges of a worker, for who asks what happened to a request. Those that went wrong, were tried again or were slow have a
  * place of their own, so that ordinary traffic does not push them out.
- * Knows no HTTP; keeps a reference and copies nothing until somebody asks.
+ * Knows no HTTP; keeps a reference and copies nothing until somebody asks, but for a large head, of which only the facts are kept.
  */
 import type { Clock } from '#base/clock.ts';
 import type { EarlierTry, Exchange } from '../exchange/exchange.ts';
 import type { UpstreamEndpoint } from '../exchange/upstream.ts';
 
-/** Of each kind. What one exchange holds is its head: 2 KB or so, bounded by `max-head-bytes`. */
+/** Of each kind. */
 const KEPT = 256;
+/** A head with more characters is let go: a client must not fill memory with what is kept of its requests. */
+const MAX_HEAD_LENGTH = 4096;
+const MAX_TEXT_LENGTH = 1024;
 /**
  * At most one in so many milliseconds, so that a crowd cannot push out the last second within a few of them, and few objects outlive a
  * collection of the young generation. At the rates at which people ask for one request, all are kept.
@@ -75,7 +78,9 @@ export class RecentExchanges {
 
   /** @param exchange is over */
   add(exchange: Exchange): void {
-    (isNotable(exchange) ? this.#notable : this.#ordinary).add(exchange);
+    const ring = isNotable(exchange) ? this.#notable : this.#ordinary;
+    const endMs = exchange.startMs + exchange.durationMs;
+    if (ring.wants(endMs)) ring.add(isLarge(exchange) ? this.#copyOf(exchange) : exchange, endMs);
   }
 
   /** With this request id or trace id, oldest first. @param id empty: all that are notable */
@@ -84,13 +89,26 @@ export class RecentExchanges {
       id === ''
         ? this.#notable.all()
         : [...this.#ordinary.all(), ...this.#notable.all()].filter((x) => x.requestId === id || x.traceId === id);
-    const epochMs = this.#clock.wall() - this.#clock.now();
-    return found.map((exchange) => factsOf(exchange, epochMs)).toSorted((a, b) => a.startWallMs - b.startWallMs);
+    const epochMs = this.#epochMs;
+    return found
+      .map((kept) => ('startWallMs' in kept ? kept : factsOf(kept, epochMs)))
+      .toSorted((a, b) => a.startWallMs - b.startWallMs);
+  }
+
+  get #epochMs(): number {
+    return this.#clock.wall() - this.#clock.now();
+  }
+
+  /** Cloned, for a piece of a string keeps all of it. */
+  #copyOf(exchange: Exchange): ExchangeFacts {
+    const facts = factsOf(exchange, this.#epochMs);
+    const { path, authority, method } = facts;
+    return structuredClone({ ...facts, path: cut(path), authority: cut(authority), method: cut(method) });
   }
 }
 
 class Ring {
-  readonly #places: (Exchange | null)[] = Array.from({ length: KEPT }, () => null);
+  readonly #places: (Exchange | ExchangeFacts | null)[] = Array.from({ length: KEPT }, () => null);
   readonly #spacingMs: number;
   #next = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
@@ -99,17 +117,29 @@ class Ring {
     this.#spacingMs = spacingMs;
   }
 
-  add(exchange: Exchange): void {
-    const endMs = exchange.startMs + exchange.durationMs;
-    if (endMs < this.#lastMs + this.#spacingMs) return;
+  wants(endMs: number): boolean {
+    return endMs >= this.#lastMs + this.#spacingMs;
+  }
+
+  add(exchange: Exchange | ExchangeFacts, endMs: number): void {
     this.#lastMs = endMs;
     this.#places[this.#next] = exchange;
     this.#next = (this.#next + 1) % KEPT;
   }
 
-  all(): Exchange[] {
+  all(): (Exchange | ExchangeFacts)[] {
     return this.#places.filter((exchange) => exchange !== null);
   }
+}
+
+function isLarge({ request }: Exchange): boolean {
+  let length = request.path.length + request.authority.length + request.method.length;
+  for (const text of request.headers.fields) length += text.length;
+  return length > MAX_HEAD_LENGTH;
+}
+
+function cut(text: string): string {
+  return text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}...` : text;
 }
 
 function isNotable({ failure, fellBack, status, grpcStatus, attempts, delayed, headMs }: Exchange): boolean {

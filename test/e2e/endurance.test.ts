@@ -16,19 +16,26 @@ const endTurn = await takeTurn();
 t.teardown(endTurn);
 
 t.test('a mixed load with changing routes and certificates fails nothing and leaves nothing open', async (t) => {
-  const { exchanges, failures, samples } = await soak({ seconds: SECONDS, rate: 40, entry: ENTRY, out: null });
+  const { exchanges, failures, samples } = await soak({
+    seconds: SECONDS,
+    rate: 40,
+    entry: ENTRY,
+    out: null,
+    sampleMs: 1000,
+  });
   t.same([...failures], []);
   t.ok(exchanges > SECONDS * 30, `${exchanges} exchanges`);
   for (const { process, descriptorsBefore, descriptorsAfter } of trends(samples, SECONDS / 3)) {
     t.ok(
-      descriptorsAfter <= descriptorsBefore + 5,
+      descriptorsAfter <= descriptorsBefore + 3,
       `${process}: descriptors ${descriptorsBefore}, then ${descriptorsAfter}`,
     );
   }
 });
 
 t.test('much data each way over each protocol, read slowly, does not stay in memory', async (t) => {
-  for (const { way, growthMb } of await bulk(96, ENTRY)) {
+  // More than the bound: a proxy that kept what it carries would fail.
+  for (const { way, growthMb } of await bulk(128, ENTRY)) {
     t.ok(growthMb <= GROWTH_MB, `${way}: ${growthMb.toFixed(0)} MB more, at most ${GROWTH_MB}`);
   }
 });

@@ -77,3 +77,15 @@ t.test('what one would ask about is notable: failures, errors, tries, delays, sl
     t.equal(recent.find('').length, 1, Object.keys(change).join(' '));
   }
 });
+
+t.test('of a large head only the facts are kept, and its long texts are cut', async (t) => {
+  const recent = new RecentExchanges(new FakeClock());
+  const x = exchange('large', 400, 0);
+  x.request.path = `/${'p'.repeat(30_000)}`;
+  recent.add(x);
+  const [facts] = recent.find('large');
+  t.equal(facts?.status, 400);
+  t.ok(facts!.path.length < 1100, `${facts!.path.length} characters`);
+  x.status = 500;
+  t.equal(recent.find('large')[0]?.status, 400, 'a copy');
+});
