@@ -2,7 +2,7 @@
 import t from 'tap';
 import { ok, policyRig, status, type Behave } from './rig.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 const backoff = { base: '1ms' };
 
 const unavailable: Behave = (_request, response) =>
