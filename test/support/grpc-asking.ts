@@ -36,11 +36,13 @@ export function statusOf(call: {
 export class GrpcAsking {
   readonly client: Client;
 
-  constructor(port: number, host = '127.0.0.1') {
+  /** @param authority that calls name; empty: host and port */
+  constructor(port: number, host = '127.0.0.1', authority = '') {
     this.client = new Client(`${host}:${port}`, credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_receive_message_length': -1,
       'grpc.enable_retries': 0,
+      ...(authority === '' ? {} : { 'grpc.default_authority': authority }),
     });
   }
 
