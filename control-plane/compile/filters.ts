@@ -2,6 +2,7 @@
  * Filters of a rule or of one of its backends: header changes, rewriting, redirecting, and what in them cannot be done.
  * Knows no backend and no match.
  */
+import { PROXY_FIELDS } from '../kinds/proxy-fields.ts';
 import type {
   HttpRouteFilter,
   Mirror as MirrorSpec,
@@ -10,20 +11,6 @@ import type {
 } from '../kinds/route-filters.ts';
 import type { CorsPolicy } from '../model/cors.ts';
 import type { HeaderChange, PathRewrite, Redirect, Rewrite } from '../model/route.ts';
-
-/** The proxy writes them itself: framing, hop-by-hop fields (RFC 9110 7.6.1), and what the routing went by. */
-const PROXY_FIELDS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /** RFC 9110 5.5, without obs-text. */
 const VISIBLE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;

@@ -2,7 +2,8 @@
  * The fields of TrafficPolicy's circuit breaker: limits, ejection of endpoints that fail, and what answers instead.
  * Knows nothing of precedence and of defaults; those stand in the model.
  */
-import { duration, integer, MAX_INT32, string, type Field, type ValueOf } from './field.ts';
+import { checked, duration, integer, MAX_INT32, string, type Field, type ValueOf } from './field.ts';
+import { PROXY_FIELDS } from './proxy-fields.ts';
 import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
 import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
 import { exactlyOne } from './traffic-policy-parts.ts';
@@ -64,13 +65,35 @@ export const OUTLIER = object({
   ),
 });
 
+/** Of an answer of our own. */
+const answerHeaderName = checked(
+  headerName,
+  (name) => (PROXY_FIELDS.has(name.toLowerCase()) ? 'is written by the proxy itself' : ''),
+  'leave it out',
+);
+
 const HEADERS = list(
-  object({ name: required(headerName, 'Name of the header.'), value: required(headerValue, 'Its value.') }),
+  object({ name: required(answerHeaderName, 'Name of the header.'), value: required(headerValue, 'Its value.') }),
   {
     maxItems: 16,
     unique: { keys: ['name'], of: ({ name }) => name },
   },
 );
+
+const RESPONSE_MEMBERS = {
+  status: required(integer(200, 599), 'Status of the answer.'),
+  headers: optional(HEADERS, [], 'Headers of the answer.'),
+  body: optional(string({ maxLength: 4096 }), '', 'Body of the answer.'),
+};
+
+const RESPONSE_RULES: readonly Rule<ValueOf<ReturnType<typeof object<typeof RESPONSE_MEMBERS>>>>[] = [
+  {
+    rule: "!has(self.body) || self.body == '' || (self.status != 204 && self.status != 304)",
+    message: 'an answer 204 or 304 has no body',
+    at: 'body',
+    holds: ({ status, body }) => body === '' || (status !== 204 && status !== 304),
+  },
+];
 
 export const FALLBACK = exactlyOne({
   backendRef: optional(
@@ -82,13 +105,5 @@ export const FALLBACK = exactlyOne({
     null,
     'Another backend that answers instead.',
   ),
-  response: optional(
-    object({
-      status: required(integer(200, 599), 'Status of the answer.'),
-      headers: optional(HEADERS, [], 'Headers of the answer.'),
-      body: optional(string({ maxLength: 4096 }), '', 'Body of the answer.'),
-    }),
-    null,
-    'A fixed answer.',
-  ),
+  response: optional(object(RESPONSE_MEMBERS, RESPONSE_RULES), null, 'A fixed answer.'),
 });

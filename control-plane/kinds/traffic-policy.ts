@@ -2,6 +2,7 @@
  * TrafficPolicy (tulle.dev/v1alpha1): how calls to a Service, a Service port or a route behave.
  * The schema is `crds/trafficpolicies.yaml`; a null here means "not given", so that precedence can be settled field by field.
  */
+import type { FallbackPolicy } from '../model/policy.ts';
 import { FALLBACK, LIMITS, OUTLIER } from './circuit-breaker-fields.ts';
 import { ANYTHING, type ValueOf } from './field.ts';
 import type { KubeObject } from './meta.ts';
@@ -74,17 +75,6 @@ export interface OutlierSpec {
   readonly keepEndpoints: number | null;
 }
 
-/** What answers in the place of a backend that cannot. */
-export type FallbackSpec =
-  | { readonly kind: 'backend'; readonly namespace: string; readonly service: string; readonly port: number }
-  | {
-      readonly kind: 'response';
-      readonly status: number;
-      /** Names in lower case. */
-      readonly headers: readonly (readonly [name: string, value: string])[];
-      readonly body: string;
-    };
-
 export interface TrafficPolicySpec {
   readonly targetRefs: readonly PolicyTargetRef[];
   readonly timeouts: {
@@ -101,7 +91,7 @@ export interface TrafficPolicySpec {
   readonly circuitBreaker: {
     readonly limits: LimitsSpec | null;
     readonly outlier: OutlierSpec | null;
-    readonly fallback: FallbackSpec | null;
+    readonly fallback: FallbackPolicy | null;
   } | null;
   readonly healthCheck: HealthCheckSpec | null;
 }
@@ -174,7 +164,7 @@ function faultOf({ delay, abort, headers }: NonNullable<RawSpec['fault']>): Faul
 
 type RawFallback = NonNullable<NonNullable<RawSpec['circuitBreaker']>['fallback']>;
 
-function fallbackOf({ backendRef, response }: RawFallback, ownNamespace: string): FallbackSpec {
+function fallbackOf({ backendRef, response }: RawFallback, ownNamespace: string): FallbackPolicy {
   if (backendRef !== null) {
     const { name, namespace, port } = backendRef;
     return { kind: 'backend', namespace: namespace === '' ? ownNamespace : namespace, service: name, port };

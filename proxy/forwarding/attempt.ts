@@ -22,8 +22,10 @@ export interface AttemptOwner {
   /** The request is to be written to `stream` now; within `start`, or later. */
   onAttemptOpen(attempt: Attempt, stream: UpstreamStream): void;
   onAttemptInterim(attempt: Attempt, head: ResponseHead): void;
-  /** @param peerKind the failure that the peer's sidecar names as the reason of this answer; null: the application answers */
-  /** `deliver` or `cancel` before it returns. */
+  /**
+   * `deliver` or `cancel` before it returns.
+   * @param peerKind the failure that the peer's sidecar names as the reason of this answer; null: the application answers
+   */
   onAttemptHead(attempt: Attempt, head: ResponseHead, peerKind: FailureKind | null, nowMs: number): void;
   onAttemptDrain(attempt: Attempt): void;
   /** The attempt is over. */

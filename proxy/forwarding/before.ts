@@ -1,5 +1,6 @@
 /**
- * What stands between a request and the action of its route: whether its trace is sampled, a rate limit, faults on purpose. One verdict for all of it, reached at once.
+ * What stands between a request and the action of its route: whether its trace is sampled, a rate limit, faults on purpose. One verdict for
+ * all of it, reached at once.
  * Pure but for the tokens that are taken and the decision that the request carries on; knows no stream and no timer.
  */
 import type { RequestFilterConfig } from '../config/request-filters.ts';

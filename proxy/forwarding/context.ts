@@ -29,8 +29,8 @@ export interface ForwardContext {
   readonly rates: RateLimits;
   /** Counts what became of a copy of a request. */
   readonly mirrored: (outcome: MirrorOutcome) => void;
-  /** Counts that something else than the cluster answers; `exchange.fellBack` says why. */
-  readonly fellBack: (exchange: Exchange) => void;
+  /** Counts that something else than the cluster answers. @param reason status, or kind of failure */
+  readonly fellBack: (cluster: string, reason: string) => void;
   /** How many tunnels are open. */
   readonly tunnels: { add(count: number): void };
   /** Header work that the direction wants done once, before the route is chosen: tracing, identity. */

@@ -5,6 +5,7 @@
 import type { FallbackConfig, RetryConfig } from '../config/retries.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { FailureKind } from '../exchange/failure.ts';
+import { isEditable } from '../filters/headers.ts';
 import { responseHead, type LocalAnswer } from '../exchange/local-answer.ts';
 import { GRPC, grpcStatusOfHttp } from '../http/grpc.ts';
 import { HeaderList } from '../http/headers.ts';
@@ -63,7 +64,7 @@ export function fallbackAnswer(
   { status, headers, body: text }: Extract<FallbackConfig, { kind: 'response' }>,
   { isGrpc, fellBack }: Exchange,
 ): LocalAnswer {
-  const list = new HeaderList(headers.flat());
+  const list = new HeaderList(headers.filter(([name]) => isEditable(name)).flat());
   list.set(FALLBACK_HEADER, fellBack);
   const body = Buffer.from(isGrpc ? '' : text);
   const bodyKind = bodyOfLength(body.length);

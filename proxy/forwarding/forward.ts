@@ -13,7 +13,7 @@ import { continueHead, localAnswer, type LocalAnswer } from '../exchange/local-a
 import type { DownstreamSink, DownstreamStream, UpstreamStream } from '../exchange/stream.ts';
 import type { UpstreamCluster } from '../exchange/upstream.ts';
 import type { HeaderList } from '../http/headers.ts';
-import type { RequestHead, ResponseHead } from '../http/message.ts';
+import { hasNoContent, NO_BODY, type RequestHead, type ResponseHead } from '../http/message.ts';
 import { chooseCluster, type Route } from '../routing/route.ts';
 import { crossOrigin } from '../routing/cors.ts';
 import { findRoute, type RouteTable } from '../routing/table.ts';
@@ -95,9 +95,10 @@ export class Forwarding implements DownstreamSink, TriesOwner, DeadlineOwner {
   fail(kind: FailureKind, detail: string, side: Failure['side'] = 'local', sent: Failure['sent'] = 'nothing'): void {
     if (this.#phase === 'done') return;
     const failure: Failure = { kind, side, sent, detail };
+    // Whatever answers in its place: an endpoint that said nothing until the end of the request is to blame.
+    if (kind === 'request-timeout') this.#tries?.silent(kind);
     if (this.#fallBack({ kind: 'failure', failure })) return;
     this.exchange.failure = failure;
-    if (kind === 'request-timeout') this.#tries?.silent(kind);
     this.#release();
     if (this.#phase === 'answering') {
       this.#finish();
@@ -297,7 +298,7 @@ export class Forwarding implements DownstreamSink, TriesOwner, DeadlineOwner {
       return false;
     x.fellBack = wordOf(outcome);
     if (x.endpoint !== null) (x.earlier ??= []).push(triedInVain(x, x.endpoint, this.#context.clock.now()));
-    this.#context.fellBack(x);
+    this.#context.fellBack(this.#choice?.cluster ?? '', x.fellBack);
     this.#release();
     if (config.kind === 'response') {
       if (outcome.kind === 'failure') x.failure = outcome.failure;
@@ -341,14 +342,16 @@ export class Forwarding implements DownstreamSink, TriesOwner, DeadlineOwner {
 
   /** Sends an answer of our own, with the headers of the route as Envoy has it, and ends the exchange; a body that is still coming ends with the connection. */
   #answerLocally({ head, bodyKind, body }: LocalAnswer): void {
+    // Bytes behind a head that has no content would be read as the next answer.
+    const sizeBytes = hasNoContent(head.status) ? 0 : body.length;
     this.#phase = 'answering';
     editResponse(head.headers, this.#route?.config ?? null, this.#choice);
     noteHead(this.exchange, head);
     nameRequest(this.exchange, head.headers);
-    this.exchange.bytesSent += body.length;
+    this.exchange.bytesSent += sizeBytes;
     if (!this.#body.hasEnded) this.#downstream.closeAfter();
-    this.#downstream.writeHead(head, bodyKind);
-    if (body.length > 0) this.#downstream.writeData(body, 0, body.length);
+    this.#downstream.writeHead(head, sizeBytes === body.length ? bodyKind : NO_BODY);
+    if (sizeBytes > 0) this.#downstream.writeData(body, 0, sizeBytes);
     this.#finish();
     this.#downstream.end(null);
   }

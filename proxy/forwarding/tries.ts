@@ -54,7 +54,7 @@ const NO_ENDPOINTS: readonly UpstreamEndpoint[] = [];
 const NO_ATTEMPTS: readonly Attempt[] = [];
 
 export class Tries implements AttemptOwner, EndpointWaiter {
-  readonly cluster: UpstreamCluster;
+  readonly #cluster: UpstreamCluster;
   readonly #owner: TriesOwner;
   readonly #context: ForwardContext;
   readonly #exchange: Exchange;
@@ -80,7 +80,7 @@ export class Tries implements AttemptOwner, EndpointWaiter {
     this.#owner = owner;
     this.#context = context;
     this.#exchange = exchange;
-    this.cluster = cluster;
+    this.#cluster = cluster;
     this.#policy = policy;
     this.#body = body;
     this.#due = due;
@@ -105,7 +105,7 @@ export class Tries implements AttemptOwner, EndpointWaiter {
       this.#waitForEndpoint(now);
       return;
     }
-    if (this.#state === 'waiting') this.cluster.unwait(this);
+    if (this.#state === 'waiting') this.#cluster.unwait(this);
     this.#state = 'trying';
     const attempt = this.#create(endpoint, now);
     this.#attempt = attempt;
@@ -118,7 +118,7 @@ export class Tries implements AttemptOwner, EndpointWaiter {
 
   /** Gives everything up. */
   cancel(): void {
-    if (this.#state === 'waiting') this.cluster.unwait(this);
+    if (this.#state === 'waiting') this.#cluster.unwait(this);
     this.#state = 'over';
     this.#due.waitMs = NEVER;
     this.#due.tryMs = NEVER;
@@ -168,9 +168,9 @@ export class Tries implements AttemptOwner, EndpointWaiter {
     const hedge = policy?.hedge;
     this.#due.hedgeMs = NEVER;
     if (policy === null || hedge === undefined || this.#state !== 'trying') return;
-    if (this.#body.hasEnded && mayHedge(policy, retriedRequest(policy, this.#exchange, this.#body.isReplayable))) {
-      this.#hedge(nowMs);
-    }
+    if (!mayHedge(policy, retriedRequest(policy, this.#exchange, this.#body.isReplayable))) return;
+    // The rest of the body may come, an endpoint or the budget come back: then it is tried once more.
+    if (this.#body.hasEnded) this.#hedge(nowMs);
     if (this.#hedges < hedge.max) this.#due.hedgeMs = nowMs + hedge.afterMs;
   }
 
@@ -212,7 +212,7 @@ export class Tries implements AttemptOwner, EndpointWaiter {
   }
 
   #pick(nowMs: number, avoided: readonly UpstreamEndpoint[]): UpstreamEndpoint | null {
-    const { cluster } = this;
+    const cluster = this.#cluster;
     const { session } = this.#exchange;
     const meant = session === null ? null : endpointOf(session, cluster, avoided);
     if (meant !== null) return meant;
@@ -236,8 +236,8 @@ export class Tries implements AttemptOwner, EndpointWaiter {
   #waitForEndpoint(nowMs: number): void {
     if (this.#state === 'waiting') return;
     const { endpointWaitMs } = this.#context;
-    if (this.#tried !== null || endpointWaitMs <= 0 || !this.cluster.wait(this)) {
-      this.#giveUp('no-healthy-endpoint', `cluster ${this.cluster.config.name} has no endpoint that is ready`);
+    if (this.#tried !== null || endpointWaitMs <= 0 || !this.#cluster.wait(this)) {
+      this.#giveUp('no-healthy-endpoint', `cluster ${this.#cluster.config.name} has no endpoint that is ready`);
       return;
     }
     this.#state = 'waiting';
@@ -262,7 +262,7 @@ export class Tries implements AttemptOwner, EndpointWaiter {
       this.#armTry();
       return true;
     }
-    if (verdict !== 'yes' || !this.cluster.budgetWithdraw(nowMs)) {
+    if (verdict !== 'yes' || !this.#cluster.budgetWithdraw(nowMs)) {
       if (isInVain(verdict, x.attempts)) this.#context.givenUp.note(x.traceId, this.#context.clock.wall());
       return false;
     }
@@ -282,7 +282,7 @@ export class Tries implements AttemptOwner, EndpointWaiter {
     const under = this.#underWay().map(({ endpoint }) => endpoint);
     const avoided = this.#tried === null ? under : [...this.#tried, ...under];
     const endpoint = this.#pick(nowMs, avoided);
-    if (endpoint === null || avoided.includes(endpoint) || !this.cluster.budgetWithdraw(nowMs)) return;
+    if (endpoint === null || avoided.includes(endpoint) || !this.#cluster.budgetWithdraw(nowMs)) return;
     this.#hedges++;
     const attempt = this.#create(endpoint, nowMs);
     attempt.isHedge = true;

@@ -20,6 +20,11 @@ export function bodyOfLength(length: number): BodyKind {
   return length === 0 ? EMPTY_BODY : { kind: 'length', length };
 }
 
+/** Statuses whose answers have no content, whatever is said of one (RFC 9110 15.3.5, 15.4.5), interim ones among them. */
+export function hasNoContent(status: number): boolean {
+  return status < 200 || status === 204 || status === 304;
+}
+
 /** Major * 10 + minor. */
 export type Version = 10 | 11 | 20;
 

@@ -67,6 +67,9 @@ export interface ExchangeFacts {
   readonly downstreamAddress: string;
 }
 
+/** The facts alone where the head is large. */
+type Kept = Exchange | ExchangeFacts;
+
 export class RecentExchanges {
   readonly #clock: Clock;
   readonly #ordinary = new Ring(SPACING_MS.ordinary);
@@ -85,10 +88,9 @@ export class RecentExchanges {
 
   /** With this request id or trace id, oldest first. @param id empty: all that are notable */
   find(id: string): readonly ExchangeFacts[] {
-    const found =
-      id === ''
-        ? this.#notable.all()
-        : [...this.#ordinary.all(), ...this.#notable.all()].filter((x) => x.requestId === id || x.traceId === id);
+    const isMeant = ({ requestId, traceId }: Kept): boolean =>
+      requestId === id || traceId === id || requestId === cut(id);
+    const found = id === '' ? this.#notable.all() : [...this.#ordinary.all(), ...this.#notable.all()].filter(isMeant);
     const epochMs = this.#epochMs;
     return found
       .map((kept) => ('startWallMs' in kept ? kept : factsOf(kept, epochMs)))
@@ -102,13 +104,14 @@ export class RecentExchanges {
   /** Cloned, for a piece of a string keeps all of it. */
   #copyOf(exchange: Exchange): ExchangeFacts {
     const facts = factsOf(exchange, this.#epochMs);
-    const { path, authority, method } = facts;
-    return structuredClone({ ...facts, path: cut(path), authority: cut(authority), method: cut(method) });
+    const { requestId, path, authority, method } = facts;
+    const texts = { requestId: cut(requestId), path: cut(path), authority: cut(authority), method: cut(method) };
+    return structuredClone({ ...facts, ...texts });
   }
 }
 
 class Ring {
-  readonly #places: (Exchange | ExchangeFacts | null)[] = Array.from({ length: KEPT }, () => null);
+  readonly #places: (Kept | null)[] = Array.from({ length: KEPT }, () => null);
   readonly #spacingMs: number;
   #next = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
@@ -121,13 +124,13 @@ class Ring {
     return endMs >= this.#lastMs + this.#spacingMs;
   }
 
-  add(exchange: Exchange | ExchangeFacts, endMs: number): void {
+  add(exchange: Kept, endMs: number): void {
     this.#lastMs = endMs;
     this.#places[this.#next] = exchange;
     this.#next = (this.#next + 1) % KEPT;
   }
 
-  all(): (Exchange | ExchangeFacts)[] {
+  all(): Kept[] {
     return this.#places.filter((exchange) => exchange !== null);
   }
 }

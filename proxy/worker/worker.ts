@@ -258,7 +258,7 @@ export class Worker {
       givenUp: this.#givenUp,
       rates: this.#rates,
       mirrored: (outcome) => this.#meters.mirrored.with(outcome).inc(),
-      fellBack: ({ cluster, fellBack }) => this.#meters.fallbacks.with(cluster?.config.name ?? '', fellBack).inc(),
+      fellBack: (cluster, reason) => this.#meters.fallbacks.with(cluster, reason).inc(),
       tunnels: this.#meters.tunnels.with(direction),
       prepare: (exchange) => prepareExchange(exchange, observe),
       record: (exchange) => recordExchange(exchange, observe, localAnswers),

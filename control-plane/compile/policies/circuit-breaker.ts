@@ -2,8 +2,13 @@
  * Limits and outlier detection of TrafficPolicy, settled field by field. Without any policy limits are Envoy's, and nobody is ejected.
  * Knows no precedence and no endpoint.
  */
-import type { FallbackSpec, LimitsSpec, OutlierSpec } from '../../kinds/traffic-policy.ts';
-import { DEFAULT_BACKEND_POLICY, DEFAULT_OUTLIER_POLICY, type BackendPolicy } from '../../model/policy.ts';
+import type { LimitsSpec, OutlierSpec } from '../../kinds/traffic-policy.ts';
+import {
+  DEFAULT_BACKEND_POLICY,
+  DEFAULT_OUTLIER_POLICY,
+  type BackendPolicy,
+  type FallbackPolicy,
+} from '../../model/policy.ts';
 import type { Field, Settle } from './settle.ts';
 
 function limit(name: keyof LimitsSpec): Field<number> {
@@ -42,7 +47,7 @@ const BY_DEFAULTS: Field<true> = {
 };
 
 /** Of a route, as what it stands in for is a route's backends. */
-export const FALLBACK: Field<FallbackSpec> = {
+export const FALLBACK: Field<FallbackPolicy> = {
   path: 'spec.circuitBreaker.fallback',
   of: (spec) => spec.circuitBreaker?.fallback ?? null,
 };

@@ -11,6 +11,7 @@ import {
   NO_BODY,
   type ParseFailure,
   ResponseHead,
+  hasNoContent,
 } from '../message.ts';
 import { BodyDecoder, type BodySink } from './body-decoder.ts';
 import { Framing, isFailure } from './framing.ts';
@@ -189,7 +190,7 @@ export class ResponseParser {
     if (status === 101 && !this.#switchesAsAsked()) {
       return { kind: 'upstream-protocol-error', detail: 'a 101 that was not asked for, or to another protocol' };
     }
-    if (status < 200 || status === 204 || status === 304 || this.#method === 'HEAD') return NO_BODY;
+    if (hasNoContent(status) || this.#method === 'HEAD') return NO_BODY;
     return this.#method === 'CONNECT' && status < 300 ? NO_BODY : body;
   }
 

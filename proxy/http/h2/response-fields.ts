@@ -4,7 +4,15 @@
  */
 import { parseDecimal } from '../grammar.ts';
 import { HeaderList, isForbiddenTrailer } from '../headers.ts';
-import { type BodyKind, bodyOfLength, CHUNKED_BODY, NO_BODY, type ParseFailure, ResponseHead } from '../message.ts';
+import {
+  type BodyKind,
+  bodyOfLength,
+  CHUNKED_BODY,
+  hasNoContent,
+  NO_BODY,
+  type ParseFailure,
+  ResponseHead,
+} from '../message.ts';
 import { isValue, RULE, ruleOf } from './field-rules.ts';
 
 function refused(detail: string): ParseFailure {
@@ -47,7 +55,7 @@ export function readResponse(
     length = parseDecimal(value);
     if (length === -1) return refused('content-length is not a number');
   }
-  const isBare = status < 200 || status === 204 || status === 304 || method === 'HEAD';
+  const isBare = hasNoContent(status) || method === 'HEAD';
   const isTunnel = method === 'CONNECT' && status < 300;
   if (endStream && length > 0 && !isBare) return refused('content-length promises a body, and the stream ends');
   const body = isBare ? NO_BODY : isTunnel ? (endStream ? NO_BODY : CHUNKED_BODY) : bodyOf(length, endStream);

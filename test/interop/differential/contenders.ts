@@ -5,6 +5,7 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { ENVOY_OUTBOUND_PORT, startEnvoy } from '../../support/envoy.ts';
 import { startFolderMesh, type FolderMesh } from '../../support/folder-mesh.ts';
+import { manifestOf, serviceAt } from '../../support/manifests.ts';
 import { startSidecar } from '../../support/sidecar.ts';
 import { CASE_HEADER, Upstreams } from './upstreams.ts';
 import { BACKENDS, PORT, type Ask, type World } from './world.ts';
@@ -50,7 +51,7 @@ export class Rig {
     for (const name of BACKENDS) {
       const ports: number[] = [];
       for (let i = 0; i < ENDPOINTS; i++) ports.push(await upstreams.open(name));
-      backends.push(backendManifest(name, ports));
+      backends.push(manifestOf(serviceAt(name, ports, PORT)));
     }
     const mesh = await startFolderMesh(folder, { 'backends.yaml': backends.join('\n---\n') });
     const pod = { namespace: 'default', serviceAccount: 'gateway', pod: 'envoy-1' };
@@ -123,32 +124,11 @@ async function readAnswer(response: IncomingMessage): Promise<Answer> {
   return { status: response.statusCode ?? 0, headers, body };
 }
 
-function backendManifest(name: string, ports: readonly number[]): string {
-  const service = { name, namespace: 'default' };
-  const slices = ports.map((port, i) => ({
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { name: `${name}-${i}`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
-    addressType: 'IPv4',
-    ports: [{ name: 'main', port }],
-    endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
-  }));
-  const spec = { ports: [{ name: 'main', port: PORT, appProtocol: 'http' }] };
-  return [{ apiVersion: 'v1', kind: 'Service', metadata: service, spec }, ...slices]
-    .map((document) => JSON.stringify(document))
-    .join('\n---\n');
-}
-
 /** A Service whose only answer is a redirect: who gives it has its world. */
 function markerManifest(name: string): string {
   const requestRedirect = { hostname: 'there.example', port: 80, scheme: 'http', statusCode: 302 };
-  return [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name, namespace: 'default' },
-      spec: { ports: [{ name: 'main', port: PORT, appProtocol: 'http' }] },
-    },
+  return manifestOf([
+    ...serviceAt(name, [], PORT),
     {
       apiVersion: 'gateway.networking.k8s.io/v1',
       kind: 'HTTPRoute',
@@ -158,7 +138,5 @@ function markerManifest(name: string): string {
         rules: [{ filters: [{ type: 'RequestRedirect', requestRedirect }] }],
       },
     },
-  ]
-    .map((document) => JSON.stringify(document))
-    .join('\n---\n');
+  ]);
 }

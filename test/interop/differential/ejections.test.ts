@@ -10,6 +10,7 @@ import t, { type Test } from 'tap';
 import { randomInt, seededRandom } from '#base/random.ts';
 import { ENVOY_OUTBOUND_PORT, envoySkip, startEnvoy } from '../../support/envoy.ts';
 import { startFolderMesh } from '../../support/folder-mesh.ts';
+import { manifestOf, serviceAt } from '../../support/manifests.ts';
 import { startSidecar } from '../../support/sidecar.ts';
 import { CONTENDERS, type Contender } from './contenders.ts';
 
@@ -96,37 +97,19 @@ class Backend {
 }
 
 function manifest({ name, outlier }: Case, ports: readonly number[], out: string): string {
-  const meta = { name, namespace: 'default' };
-  const slices = ports.map((port, i) => ({
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { name: `${name}-${i}`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
-    addressType: 'IPv4',
-    ports: [{ name: 'main', port }],
-    endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
-  }));
   const ejection = { base: out, max: out };
-  const objects = [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: meta,
-      spec: { ports: [{ name: 'main', port: 80, appProtocol: 'http' }] },
+  const policy = {
+    apiVersion: 'tulle.dev/v1alpha1',
+    kind: 'TrafficPolicy',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      targetRefs: [{ group: '', kind: 'Service', name }],
+      retries: { attempts: 0 },
+      loadBalancer: { policy: 'RoundRobin' },
+      circuitBreaker: { outlier: { ...outlier, interval: '500ms', ejection, keepEndpoints: ENDPOINTS - MOST_BAD } },
     },
-    ...slices,
-    {
-      apiVersion: 'tulle.dev/v1alpha1',
-      kind: 'TrafficPolicy',
-      metadata: meta,
-      spec: {
-        targetRefs: [{ group: '', kind: 'Service', name }],
-        retries: { attempts: 0 },
-        loadBalancer: { policy: 'RoundRobin' },
-        circuitBreaker: { outlier: { ...outlier, interval: '500ms', ejection, keepEndpoints: ENDPOINTS - MOST_BAD } },
-      },
-    },
-  ];
-  return objects.map((object) => JSON.stringify(object)).join('\n---\n');
+  };
+  return manifestOf([...serviceAt(name, ports), policy]);
 }
 
 interface Rig {

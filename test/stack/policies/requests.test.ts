@@ -1,5 +1,7 @@
 /** `fault` and `rateLimit` of TrafficPolicy, from manifest to answer. */
+import { connect } from 'node:net';
 import t from 'tap';
+import { Wire } from '../../support/raw-http.ts';
 import { policy, rig, SERVICE } from './rig.ts';
 
 const ADDRESS = '127.0.0.41';
@@ -17,6 +19,22 @@ t.test('fault.abort of a gRPC call is the status that clients make of the HTTP o
   const r = await rig(t, ADDRESS, policy(SERVICE, 'fault: { abort: { percent: 100, status: 401 } }'));
   const answer = await r.get('/a.B/C', { 'content-type': 'application/grpc' });
   t.same([answer.status, answer.headers['grpc-status']], [200, '16']);
+});
+
+t.test('an answer 204 of ours has no byte of a body, and its connection goes on', async (t) => {
+  const fault = "fault: { abort: { percent: 100, status: 204 }, headers: [{ name: x-chaos, value: 'on' }] }";
+  const r = await rig(t, ADDRESS, policy(SERVICE, fault));
+  const client = new Wire(connect(r.web.port('outbound'), '127.0.0.1'));
+  t.teardown(() => client.socket.destroy());
+  const ask = (more: string): void => client.write(`GET http://echo.shop/ HTTP/1.1\r\nhost: echo.shop\r\n${more}\r\n`);
+  ask('x-chaos: on\r\n');
+  await client.until((text) => text.includes('\r\n\r\n'));
+  ask('');
+  await client.until((text) => text.includes('hello'));
+  const [first = '', second = ''] = client.text.split('\r\n\r\n');
+  t.match(first, /^HTTP\/1\.1 204 /);
+  t.notMatch(first, /content-length|transfer-encoding/i);
+  t.match(second, /^HTTP\/1\.1 200 /, 'nothing stands between the two');
 });
 
 t.test('fault.delay makes requests wait, and they are told apart', async (t) => {

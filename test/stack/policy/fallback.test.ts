@@ -1,6 +1,7 @@
 /** `circuitBreaker.fallback`: what answers when the backend cannot, through a real control plane, sidecar and applications. */
 import http from 'node:http';
 import t, { type Test } from 'tap';
+import { manifestOf, serviceAt } from '../../support/manifests.ts';
 import { Gate, ok, policyRig, status, until, type PolicyRig } from './rig.ts';
 
 t.setTimeout(120_000);
@@ -42,6 +43,7 @@ t.test('it answers where there is no endpoint, where the breaker is open, and in
   await until(() => gate.waiting === 1, 'the one request that may is under way');
   t.match(await open.ask(), { status: 200, headers: { 'tulle-fallback': 'overflow' } });
   t.equal(await open.metric('tulle_requests_total', 'response_flags="UO"'), 1, 'and the cause is counted');
+  t.equal(await open.metric('tulle_fallbacks_total', 'reason="overflow"', 'cluster="web.default.'), 1);
   gate.open();
   t.equal((await first).body, 'late');
 
@@ -80,27 +82,7 @@ async function backed(t: Test, behave: Parameters<typeof policyRig>[1], more: ob
   const fallback = { backendRef: { name: 'other', port: 80 } };
   const rig = await policyRig(t, behave, { retries, circuitBreaker: {} });
   const { port } = server.address() as { port: number };
-  rig.mesh.write(
-    'other.yaml',
-    [
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 'other', namespace: 'default' },
-        spec: { ports: [{ name: 'main', port: 80, appProtocol: 'http' }] },
-      },
-      {
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: { name: 'other-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'other' } },
-        addressType: 'IPv4',
-        ports: [{ name: 'main', port }],
-        endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
-      },
-    ]
-      .map((object) => JSON.stringify(object))
-      .join('\n---\n'),
-  );
+  rig.mesh.write('other.yaml', manifestOf(serviceAt('other', [port])));
   await rig.change({ retries, circuitBreaker: { fallback }, ...more });
   // What it is told to refer to comes a moment after the route.
   await until(async () => (await rig.ask()).body === 'from the other', 'the other Service is known');
@@ -134,3 +116,23 @@ t.test('a backend that does not exist is said in the status, and the rest of the
   t.equal((await rig.ask()).status, 503);
   t.match(rig.mesh.warnings.join('\n'), /ResolvedRefs=False BackendNotFound.*Service default\/nobody does not exist/);
 });
+
+t.test(
+  'an endpoint that lets requests run out of time is ejected, although something else answers for it',
+  async (t) => {
+    const gate = new Gate();
+    const outlier = { consecutiveErrors: 2, ejection: { base: '60s' } };
+    const rig = await policyRig(t, [ok, ok], {
+      retries,
+      loadBalancer: { policy: 'RoundRobin' },
+      timeouts: { request: '80ms' },
+      circuitBreaker: { ...fixed, outlier },
+    });
+    rig.apps[0]!.behave = gate.behave;
+    for (let i = 0; i < 6; i++) t.equal((await rig.ask()).status, 200);
+    t.match(
+      (await rig.endpoints()).filter(({ available }) => !available),
+      [{ port: rig.apps[0]!.port }],
+    );
+  },
+);

@@ -7,6 +7,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
 import { startFolderMesh, type FolderMesh } from '../../support/folder-mesh.ts';
+import { manifestOf, serviceAt } from '../../support/manifests.ts';
 import { startSidecar, type SidecarProcess } from '../../support/sidecar.ts';
 
 /** What an application does with a request that has come to it as the `count`-th. */
@@ -69,25 +70,6 @@ async function startApp(t: Test, behave: Behave): Promise<App> {
 
 const HOST = 'web.default:80';
 
-function manifest(apps: readonly App[]): string {
-  const slices = apps.map(({ port }) => ({
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { name: `web-${port}`, namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
-    addressType: 'IPv4',
-    ports: [{ name: 'main', port }],
-    endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
-  }));
-  const ports = [{ name: 'main', port: 80, appProtocol: 'http' }];
-  const service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'web', namespace: 'default' },
-    spec: { ports },
-  };
-  return [service, ...slices].map((document) => JSON.stringify(document)).join('\n---\n');
-}
-
 function policy(spec: object): string {
   return JSON.stringify({
     apiVersion: 'tulle.dev/v1alpha1',
@@ -105,7 +87,15 @@ async function page(port: number, path: string): Promise<string> {
 export async function policyRig(t: Test, behaviours: readonly Behave[], spec: object): Promise<PolicyRig> {
   const apps = await Promise.all(behaviours.map((behave) => startApp(t, behave)));
   const folder = t.testdir();
-  const mesh = await startFolderMesh(folder, { 'web.yaml': manifest(apps), 'policy.yaml': policy(spec) });
+  const mesh = await startFolderMesh(folder, {
+    'web.yaml': manifestOf(
+      serviceAt(
+        'web',
+        apps.map(({ port }) => port),
+      ),
+    ),
+    'policy.yaml': policy(spec),
+  });
   t.teardown(() => mesh.close());
   const sidecar = await startSidecar(folder, mesh, 'client-1');
   t.teardown(() => sidecar.stop());

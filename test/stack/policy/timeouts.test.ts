@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
+import { manifestOf, serviceAt } from '../../support/manifests.ts';
 import { Gate, ok, policyRig, type Answer, type PolicyRig } from './rig.ts';
 
 t.setTimeout(120_000);
@@ -90,34 +91,17 @@ async function silentPort(t: Test): Promise<number> {
 t.test('timeouts.connect: a host that does not answer is given up in time', async (t) => {
   const port = await silentPort(t);
   const rig = await policyRig(t, [ok], { retries });
-  const meta = { name: 'silent', namespace: 'default' };
-  const objects = [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: meta,
-      spec: { ports: [{ name: 'main', port: 80, appProtocol: 'http' }] },
+  const policy = {
+    apiVersion: 'tulle.dev/v1alpha1',
+    kind: 'TrafficPolicy',
+    metadata: { name: 'silent', namespace: 'default' },
+    spec: {
+      targetRefs: [{ group: '', kind: 'Service', name: 'silent' }],
+      retries,
+      timeouts: { connect: '200ms' },
     },
-    {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { ...meta, labels: { 'kubernetes.io/service-name': 'silent' } },
-      addressType: 'IPv4',
-      ports: [{ name: 'main', port }],
-      endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
-    },
-    {
-      apiVersion: 'tulle.dev/v1alpha1',
-      kind: 'TrafficPolicy',
-      metadata: meta,
-      spec: {
-        targetRefs: [{ group: '', kind: 'Service', name: 'silent' }],
-        retries,
-        timeouts: { connect: '200ms' },
-      },
-    },
-  ];
-  rig.mesh.write('silent.yaml', objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+  };
+  rig.mesh.write('silent.yaml', manifestOf([...serviceAt('silent', [port]), policy]));
   const headers = { host: 'silent.default:80' };
   let answer = await timed(rig, { headers });
   // Until the mesh knows it, the name is asked for elsewhere.

@@ -196,7 +196,7 @@ function arraySamples(schema: Schema): readonly unknown[] {
 /** As many samples of a second member go with each sample of a first one. */
 const PAIRED = 12;
 
-/** One good object, then each member at each of its samples, alone and beside samples of the members that a rule ties it to. */
+/** One good object, then each member at each of its samples, alone and beside samples of the members that a rule ties it to, with the numbers that the rule names. */
 function objectSamples(schema: Schema): readonly unknown[] {
   const entries = Object.entries(schema.properties ?? {}).map(([key, property]) => [key, samples(property)] as const);
   const least = Object.fromEntries(
@@ -207,7 +207,13 @@ function objectSamples(schema: Schema): readonly unknown[] {
     all.push(Object.fromEntries(Object.entries(least).filter(([k]) => k !== key)));
   for (const [key, values] of entries) for (const value of values) all.push({ ...least, [key]: value });
   for (const { rule } of schema['x-kubernetes-validations'] ?? []) {
-    const tied = entries.filter(([key]) => rule.includes(`self.${key}`));
+    const named = Array.from(rule.matchAll(/\b\d+\b/g), ([digits]) => Number(digits));
+    const tied = entries
+      .filter(([key]) => rule.includes(`self.${key}`))
+      .map(
+        ([key, values]) =>
+          [key, schema.properties?.[key]?.type === 'integer' ? [...values, ...named] : values] as const,
+      );
     for (const [key, values] of tied) {
       for (const [other, others] of tied) {
         if (key >= other) continue;

@@ -206,3 +206,14 @@ t.test('all mistakes are told together, each with its path and advice', async (t
     'spec.retries.statuses[0]: must be an integer, is the string "503" (write it without quotes)',
   ]);
 });
+
+const toldOfFallback = (response: unknown): readonly string[] =>
+  reading(parseTrafficPolicy, policy({ targetRefs: [target], circuitBreaker: { fallback: { response } } })).lines;
+
+t.test('a fallback answers nothing that would break the connection', async (t) => {
+  t.match(toldOfFallback({ status: 200, headers: [{ name: 'Content-Length', value: '9' }] }), [
+    /fallback\.response\.headers\[0\]\.name: is written by the proxy itself/,
+  ]);
+  t.match(toldOfFallback({ status: 204, body: 'x' }), [/fallback\.response\.body: an answer 204 or 304 has no body/]);
+  t.same(toldOfFallback({ status: 204 }), []);
+});

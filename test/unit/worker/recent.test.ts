@@ -86,6 +86,10 @@ t.test('of a large head only the facts are kept, and its long texts are cut', as
   const [facts] = recent.find('large');
   t.equal(facts?.status, 400);
   t.ok(facts!.path.length < 1100, `${facts!.path.length} characters`);
+  const long = exchange('i'.repeat(20_000), 400, 10);
+  long.request.headers.add('x-request-id', long.requestId);
+  recent.add(long);
+  t.ok(recent.find(long.requestId)[0]!.requestId.length < 1100, 'found by the whole of it');
   x.status = 500;
   t.equal(recent.find('large')[0]?.status, 400, 'a copy');
 });
