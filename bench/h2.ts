@@ -11,7 +11,7 @@ import { responseHead } from '../proxy/exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream, UpstreamSink } from '../proxy/exchange/stream.ts';
 import { HeaderList } from '../proxy/http/headers.ts';
 import { bodyOfLength, DEFAULT_LIMITS, NO_BODY, RequestHead } from '../proxy/http/message.ts';
-import type { OnData } from '../proxy/net/connect.ts';
+import type { OnData } from '../proxy/net/reads.ts';
 import { DEFAULT_H2_CLIENT_TUNING, H2Client } from '../proxy/upstream/h2-client.ts';
 
 const BODY = Buffer.alloc(1024, 'x');

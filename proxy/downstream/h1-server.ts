@@ -11,7 +11,7 @@ import { clientFailure, type Failure } from '../exchange/failure.ts';
 import { localAnswer } from '../exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream } from '../exchange/stream.ts';
 import { RequestParser, type RequestSink } from '../http/h1/request-parser.ts';
-import { CHUNK_END, CHUNK_TAIL, chunkHead, writeResponseHead, writeTrailers } from '../http/h1/writer.ts';
+import { bodyToward, CHUNK_END, CHUNK_TAIL, chunkHead, writeResponseHead, writeTrailers } from '../http/h1/writer.ts';
 import type { HeaderList } from '../http/headers.ts';
 import {
   BODY_UNTIL_CLOSE,
@@ -23,6 +23,7 @@ import {
 } from '../http/message.ts';
 import { settleUpgrade } from '../http/upgrade.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
+import { takeReads } from '../net/reads.ts';
 import { resetSocket } from '../net/reset.ts';
 import type { ConnectionOptions } from './options.ts';
 import { lookEveryMs, NO_BODY_DUE, type Stall, stallText, StallWatch } from './patience.ts';
@@ -72,7 +73,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#output = new Output(socket);
     this.#stalls = new StallWatch(socket);
     this.#lastUsedMs = options.clock.now();
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    takeReads(socket, (chunk) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onClientEnd());
     socket.on('error', () => undefined);
@@ -107,15 +108,16 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     }
     beginTurn();
     if (this.#tunneling) this.#sink?.onRequestData(chunk, 0, chunk.length);
-    else this.#feed(chunk);
+    else this.#feed(chunk, false);
     endTurn();
   }
 
   /**
    * Parses until the bytes are used, or the parser stops: at the end of a request whose answer is not done, or paused. A client that
    * takes no answers gets no further request read, or its answers would pile up here (H29).
+   * @param isOurs nobody else writes into these bytes: what is not used yet can stay there
    */
-  #feed(chunk: Buffer): void {
+  #feed(chunk: Buffer, isOurs: boolean): void {
     this.#feeding = true;
     let at = 0;
     while (at < chunk.length && !this.#over && !this.#closed) {
@@ -131,7 +133,8 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#feeding = false;
     if (this.#over || this.#closed) return;
     if (at < chunk.length) {
-      this.#rest = at === 0 ? chunk : chunk.subarray(at);
+      const rest = chunk.subarray(at);
+      this.#rest = isOurs ? rest : Buffer.from(rest);
       this.#socket.pause();
     } else if (this.#parser.inHead && this.#waiting !== 'head') this.#wait('head', this.#options.headTimeoutMs);
   }
@@ -142,7 +145,7 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     this.#rest = null;
     this.#socket.resume();
     if (rest === null) return;
-    this.#feed(rest);
+    this.#feed(rest, true);
     if (this.#clientEnded && this.#rest === null) this.#onClientEnd();
   }
 
@@ -191,21 +194,14 @@ export class H1Server extends Deadline implements RequestSink, DownstreamStream 
     const request = this.#head;
     if (request === null || this.#closed || this.#answerBegun) return;
     this.#answerBegun = true;
-    this.#body = this.#frame(request, body);
+    this.#body = bodyToward(request.version, body);
+    if (this.#body.kind === 'until-close') this.#close = true;
     const stays = this.#close ? 'close' : request.version === 10 ? 'keep-alive' : '';
     const toHead = request.method === 'HEAD';
     this.#output.text(writeResponseHead(head, this.#body, head.status === 101 ? 'upgrade' : stays, toHead));
     // An answer of our own has a body whatever was asked; to HEAD only its length is told (RFC 9110 9.3.2).
     if (toHead) this.#body = NO_BODY;
     this.#output.flushSoon();
-  }
-
-  /** How the body can be told to this client: HTTP/1.0 knows no chunks, so the end of the connection ends the body there. */
-  #frame(request: RequestHead, body: BodyKind): BodyKind {
-    if (body.kind !== 'chunked' && body.kind !== 'until-close') return body;
-    if (request.version === 11) return CHUNKED_BODY;
-    this.#close = true;
-    return BODY_UNTIL_CLOSE;
   }
 
   writeData(chunk: Buffer, start: number, end: number): boolean {

@@ -18,6 +18,7 @@ import { RequestFields } from '../http/h2/request-fields.ts';
 import { SETTING } from '../http/h2/settings.ts';
 import type { ParseFailure, RequestHead } from '../http/message.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
+import { takeReads } from '../net/reads.ts';
 import { H2ServerStream } from './h2-stream.ts';
 import type { ConnectionOptions } from './options.ts';
 import { lookEveryMs, NO_BODY_DUE, stallText, StallWatch } from './patience.ts';
@@ -87,7 +88,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     settings.push(SETTING.initialWindowSize, tuning.streamWindowBytes, SETTING.maxHeaderListSize, limits.maxHeadBytes);
     if (tuning.extendedConnect) settings.push(SETTING.enableConnectProtocol, 1);
     this.#connection = new H2Connection({ role: 'server', limits, settings, ...tuning }, this, this.#output, now);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    takeReads(socket, (chunk) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onClientEnd());
     socket.on('error', () => undefined);

@@ -7,6 +7,7 @@ import { ALPN } from '#api/names.ts';
 import { ATTEMPT_DELAY_MS, type AddressOrder } from './address-order.ts';
 import { keepAlive } from './keep-alive.ts';
 import type { Origination } from './origination.ts';
+import { readInto, type OnData } from './reads.ts';
 import type { MeshTls } from './tls.ts';
 
 /** Where to, and how. */
@@ -32,9 +33,6 @@ export const HTTP_PROTOCOLS: readonly string[] = [ALPN.h2, ALPN.mesh];
 /** ALPN of opaque bytes between sidecars. */
 export const OPAQUE_PROTOCOLS: readonly string[] = [ALPN.mesh];
 
-/** Gets the bytes of a read; they are valid only during the call. */
-export type OnData = (chunk: Buffer) => void;
-
 export interface OpenedSocket {
   readonly socket: Socket;
   /** The event that says it can be used. */
@@ -43,12 +41,6 @@ export interface OpenedSocket {
 
 /** Opens a connection whose bytes go to `onData`. */
 export type OpenSocket = (onData: OnData) => OpenedSocket;
-
-/**
- * One buffer for all reads of all connections: a read is used up before the next one begins.
- * (A buffer for each read, as streams do it, costs 64 KiB of allocation a time.)
- */
-const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 
 /**
  * The socket under way. With `onData` it hands out its bytes there instead of as `data` events.
@@ -90,16 +82,6 @@ function openOutside({ address, port, order, origination }: Target, onread: OnRe
   const socket = origination ? origination.connect(options) : connect(options);
   if (order) socket.once('connect', () => order.answered(socket.remoteAddress));
   return { socket, ready: origination ? 'secureConnect' : 'connect' };
-}
-
-function readInto(onData: OnData): OnReadOpts {
-  return {
-    buffer: READ_BUFFER,
-    callback: (sizeBytes, buffer) => {
-      onData((buffer as Buffer).subarray(0, sizeBytes));
-      return true;
-    },
-  };
 }
 
 /** RFC 8305 as Node does it: the next address when one has not answered in time. */

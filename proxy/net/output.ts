@@ -3,6 +3,7 @@
  * Knows no HTTP.
  */
 import type { Socket } from 'node:net';
+import { Room } from './rooms.ts';
 
 /** Up to this many bytes are copied into the gathered text; measured on loopback, a second write costs more than copying 4 KiB. */
 const SMALL_BYTES = 4096;
@@ -76,7 +77,11 @@ export class Output {
     }
     this.#socket.cork();
     this.flush();
-    this.#socket.write(Buffer.from(chunk.subarray(start, end)));
+    for (let at = start; at < end;) {
+      const room = Room.take();
+      at = room.fill(chunk, at, end);
+      room.write(this.#socket);
+    }
     this.#socket.uncork();
   }
 

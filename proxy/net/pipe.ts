@@ -3,6 +3,8 @@
  * Knows no protocol.
  */
 import type { Socket } from 'node:net';
+import { Gather } from './gather.ts';
+import { takeReads } from './reads.ts';
 import { resetSocket } from './reset.ts';
 
 export interface PipeEnd {
@@ -17,10 +19,12 @@ class Direction {
   bytes = 0;
   readonly #from: Socket;
   readonly #to: Socket;
+  readonly #gather: Gather;
 
   constructor(from: Socket, to: Socket) {
     this.#from = from;
     this.#to = to;
+    this.#gather = new Gather(to, () => from.pause());
   }
 
   /** @param early bytes that were read already, of a client whose end was seen with them */
@@ -29,14 +33,24 @@ class Direction {
       this.bytes += early.length;
       this.#to.write(early);
     }
-    this.#from.on('data', (chunk: Buffer) => {
+    takeReads(this.#from, (chunk) => {
       this.bytes += chunk.length;
-      if (!this.#to.write(chunk)) this.#from.pause();
+      this.#gather.take(chunk);
     });
     this.#to.on('drain', () => this.#from.resume());
     if (this.#from.readableEnded) this.#to.end();
-    else this.#from.once('end', () => this.#to.end());
+    else this.#from.once('end', () => this.#end());
     this.#from.resume();
+  }
+
+  /** What came must go on, however its sender closed. */
+  flush(): void {
+    this.#gather.flush();
+  }
+
+  #end(): void {
+    this.#gather.flush();
+    this.#to.end();
   }
 }
 
@@ -57,8 +71,14 @@ export function pipe(a: Socket, b: Socket, early: Buffer | null, onEnd: (end: Pi
   };
   a.on('error', onError);
   b.on('error', onError);
-  a.once('close', () => onClose(a, b));
-  b.once('close', () => onClose(b, a));
+  a.once('close', () => {
+    there.flush();
+    onClose(a, b);
+  });
+  b.once('close', () => {
+    back.flush();
+    onClose(b, a);
+  });
   there.start(early);
   back.start(null);
 }

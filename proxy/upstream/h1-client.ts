@@ -11,7 +11,8 @@ import { ResponseParser, type ResponseSink } from '../http/h1/response-parser.ts
 import { CHUNK_END, CHUNK_TAIL, chunkHead, writeRequestHead, writeTrailers } from '../http/h1/writer.ts';
 import type { HeaderList } from '../http/headers.ts';
 import type { BodyKind, HeadLimits, RequestHead, ResponseHead } from '../http/message.ts';
-import { classifyConnectError, type OnData, type OpenedSocket } from '../net/connect.ts';
+import { classifyConnectError, type OpenedSocket } from '../net/connect.ts';
+import type { OnData } from '../net/reads.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
 import { resetSocket } from '../net/reset.ts';
 

@@ -16,7 +16,8 @@ import { KeepAlive, type KeepAliveOptions, PEER_DEAD, PING_DUE } from '../http/h
 import { SETTING } from '../http/h2/settings.ts';
 import type { H2Stream } from '../http/h2/stream.ts';
 import type { HeadLimits } from '../http/message.ts';
-import { classifyConnectError, type OnData, type OpenedSocket } from '../net/connect.ts';
+import { classifyConnectError, type OpenedSocket } from '../net/connect.ts';
+import type { OnData } from '../net/reads.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
 import { H2ClientStream, type H2StreamHost } from './h2-stream.ts';
 

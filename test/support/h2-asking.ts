@@ -16,7 +16,8 @@ import {
   RequestHead,
   type ResponseHead,
 } from '../../proxy/http/message.ts';
-import type { OnData, OpenedSocket } from '../../proxy/net/connect.ts';
+import type { OpenedSocket } from '../../proxy/net/connect.ts';
+import type { OnData } from '../../proxy/net/reads.ts';
 import { DEFAULT_H2_CLIENT_TUNING, H2Client, type H2ClientTuning } from '../../proxy/upstream/h2-client.ts';
 
 export function requestHead(method = 'GET', path = '/', fields: string[] = [], body: BodyKind = NO_BODY): RequestHead {

@@ -3,7 +3,7 @@
  * The model holds only valid text, so nothing is checked again here. To be encoded as 'latin1', never as utf8.
  */
 import type { HeaderList } from '../headers.ts';
-import { BODY_UNTIL_CLOSE, type BodyKind, type Version } from '../message.ts';
+import { BODY_UNTIL_CLOSE, CHUNKED_BODY, type BodyKind, type Version } from '../message.ts';
 
 /** What Connection shall say beside what the fields ask for; '' nothing. */
 export type ConnectionOption = '' | 'close' | 'keep-alive' | 'upgrade';
@@ -64,9 +64,10 @@ const REASONS: Readonly<Record<number, string>> = {
   508: 'Loop Detected',
 };
 
-/** How a body is framed towards a peer of that version: HTTP/1.0 knows no chunks (RFC 9112 6.1). */
+/** How a body is framed towards a client of that version: HTTP/1.0 knows no chunks (RFC 9112 6.1), the end of the connection ends it there. */
 export function bodyToward(version: Version, body: BodyKind): BodyKind {
-  return version === 10 && body.kind === 'chunked' ? BODY_UNTIL_CLOSE : body;
+  if (body.kind !== 'chunked' && body.kind !== 'until-close') return body;
+  return version === 10 ? BODY_UNTIL_CLOSE : CHUNKED_BODY;
 }
 
 /** A body that ends with the connection cannot be sent in a request: give `chunked` then. */
