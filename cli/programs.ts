@@ -20,10 +20,10 @@ export interface Programs {
 }
 
 /**
- * V8's young generation in megabytes of each half, for a sidecar: 16 by default, which under load are 163 MB resident in the place of 112,
- * at the same CPU for a request (docs/performance.md). `Dockerfile.proxy` says the same.
+ * Less memory of a sidecar at the same CPU for a request (docs/performance.md): a young generation of 2 MB a half in the place of 16, and one
+ * thread for V8's compilers and collector in the place of four, each of which keeps memory of its own. `Dockerfile.proxy` says the same.
  */
-export const SIDECAR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+export const SIDECAR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--v8-pool-size=1'];
 
 /**
  * @param entry the script that Node was started with: `dist/tulle.cjs` or `cli/main.ts`.
