@@ -101,7 +101,7 @@ export function explain(
 ): Explanation | string {
   const { mesh } = compile(world, { ...DEFAULT_COMPILE_OPTIONS, clusterDomain });
   const destination = lookup(mesh, asked.destination, from.namespace);
-  if (destination === null) return unknownDestination(mesh, asked.destination);
+  if (destination === null) return unknownDestination(mesh, asked.destination, from.namespace);
   if (destination.kind === 'workload') {
     return `${asked.destination} is a pod: requests go to exactly this one, with no route and no policy`;
   }
@@ -165,12 +165,12 @@ function ruleOf(destination: Reachable, namespace: string, name: string, world: 
   return model === undefined ? undefined : ruleNamed(world, model.name, model.grpc);
 }
 
-function unknownDestination(mesh: Mesh, name: string): string {
+function unknownDestination(mesh: Mesh, name: string, namespace: string): string {
   const known = [...mesh.services.values()].flatMap(({ name, namespace, ports }) =>
     ports.map(({ port }) => `${name}.${namespace}:${port}`),
   );
   const few = known.slice(0, 20).join(', ');
-  return `no Service has the name and port ${name}; there are ${few === '' ? 'none' : few}${known.length > 20 ? ', ...' : ''}`;
+  return `seen from namespace ${namespace}, no Service has the name and port ${name}; there are ${few === '' ? 'none' : few}${known.length > 20 ? ', ...' : ''}`;
 }
 
 function workloadKey(mesh: Mesh, { namespace, workload }: From): string | null {

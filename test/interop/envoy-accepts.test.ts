@@ -16,7 +16,8 @@ import type { Client } from '../../control-plane/generate/client.ts';
 import { socketAddress } from '../../control-plane/generate/messages.ts';
 import { generateResource, listNames } from '../../control-plane/generate/resources.ts';
 import { DeltaAdsServer, type Served } from '../support/delta-ads-server.ts';
-import { envoyFlags, freePort } from '../support/envoy-bootstrap.ts';
+import { envoyFlags } from '../support/envoy-bootstrap.ts';
+import { freePort } from '../support/ports.ts';
 import { worldOf } from '../support/manifests.ts';
 import { findTool } from '../support/tools.ts';
 

@@ -17,7 +17,8 @@ import { generateResource, listNames } from '../../control-plane/generate/resour
 import type { Mesh } from '../../control-plane/model/mesh.ts';
 import { decodeListener } from '../../proxy/config/decode/listener.ts';
 import { DeltaAdsServer } from '../support/delta-ads-server.ts';
-import { envoyFlags, freePort } from '../support/envoy-bootstrap.ts';
+import { envoyFlags } from '../support/envoy-bootstrap.ts';
+import { freePort } from '../support/ports.ts';
 import { TestAuthority } from '../support/identities.ts';
 import { worldOf } from '../support/manifests.ts';
 import { findTool } from '../support/tools.ts';

@@ -11,7 +11,7 @@ import { readSettings } from '../../control-plane/settings.ts';
 import { DeltaStream } from '../support/ads-client.ts';
 import { serviceWithEndpoint, startFolderMesh } from '../support/folder-mesh.ts';
 import type { FolderMesh } from '../support/folder-mesh.ts';
-import { freePort } from '../support/sidecar.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from './policy/rig.ts';
 import type { Source } from '../../control-plane/sources/source.ts';
 

@@ -3,7 +3,7 @@
  */
 import { once } from 'node:events';
 import http from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { systemClock } from '#base/clock.ts';
@@ -15,6 +15,7 @@ import { JoinedMetrics } from '../../proxy/telemetry/joined.ts';
 import { MetricRegistry } from '../../proxy/telemetry/metrics.ts';
 import { renderPrometheus } from '../../proxy/telemetry/prometheus.ts';
 import type { ToWorker } from '../../proxy/worker/messages.ts';
+import { freePort } from '../support/ports.ts';
 import { cluster, DEFAULT_RETRY, destination, endpoint, route, settings } from '../support/worker.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -39,15 +40,6 @@ async function startApp(t: Test) {
     for (const response of waiting.splice(0)) response.end('late');
   };
   return { port: (server.address() as AddressInfo).port, waiting, release, requests: () => requests };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 interface Rig {

@@ -1,6 +1,4 @@
 /** Envoy as a client of a control plane on loopback. Test-only. */
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 
 /** Of an Envoy that asks for everything at this port, without TLS. */
 export function envoyFlags(xdsPort: number): readonly string[] {
@@ -36,14 +34,4 @@ function bootstrap(xdsPort: number): string {
       ],
     },
   });
-}
-
-/** A port of loopback that nobody has, for a moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -3,9 +3,9 @@
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { FolderMesh } from './folder-mesh.ts';
+import { freePort } from './ports.ts';
 
 export interface SidecarProcess {
   readonly pid: number;
@@ -24,14 +24,6 @@ export interface SidecarProcess {
 const READY_MS = 30_000;
 const TOKEN_LIFE_MS = 3_600_000;
 const SCRIPT = join(import.meta.dirname, '..', '..', 'proxy', 'main.ts');
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Resolves when it is ready. @param folder for its token @param more flags without dashes @param words more of the command line @param runtime words for Node */
 export async function startSidecar(

@@ -10,7 +10,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import t from 'tap';
 import { serviceWithEndpoint } from '../../support/folder-mesh.ts';
 import { SAY, startGrpcEcho } from '../../support/grpc-echo.ts';
-import { freePort } from '../../support/sidecar.ts';
+import { freePort } from '../../support/ports.ts';
 import { besiege, type Door } from './rig.ts';
 
 const CYCLES = Number(process.env['TULLE_CYCLES'] ?? 300);

@@ -15,7 +15,7 @@ import {
   T,
 } from '../../support/h2-dialogue.ts';
 import { serviceWithEndpoint } from '../../support/folder-mesh.ts';
-import { freePort } from '../../support/sidecar.ts';
+import { freePort } from '../../support/ports.ts';
 import { type Flood, FLOODS, getFields } from './http2-floods.ts';
 import { CUT_SHORT, REFUSED } from './http2-refused.ts';
 import { besiege, type Door, openDoor, type Siege, until } from './rig.ts';

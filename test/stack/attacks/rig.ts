@@ -12,7 +12,8 @@ import { Collectors, INSPECTED } from '../../../bench/soak/collect.ts';
 import { serviceWithEndpoint, startFolderMesh } from '../../support/folder-mesh.ts';
 import { openFiles } from '../../support/open-files.ts';
 import { openWire, type Wire } from '../../support/raw-http.ts';
-import { freePort, startSidecar, type SidecarProcess } from '../../support/sidecar.ts';
+import { freePort } from '../../support/ports.ts';
+import { startSidecar, type SidecarProcess } from '../../support/sidecar.ts';
 import { RecordingApp } from './app.ts';
 import { Bystander } from './bystander.ts';
 

@@ -121,7 +121,7 @@ t.test('what cannot be asked for is refused with advice', async (t) => {
   t.equal(readRequest('get', 'x', []), 'get is no method (write GET, POST, ...)');
   t.equal(readRequest('GET', 'x', ['odd']), "odd is no header (write 'x-user: 42')");
   t.throws(() => told('GET', 'nobody.shop/'), {
-    message: /no Service has .* nobody\.shop:80; there are reviews\.shop:80/,
+    message: /^seen from namespace shop, no Service has .* nobody\.shop:80; there are reviews\.shop:80/,
   });
 });
 
