@@ -189,13 +189,17 @@ export class Siege {
     return text;
   }
 
-  /** Sends bytes and goes away when `done` holds of what came back. */
+  /** Sends bytes and goes away when `done` holds of what came back; throws when that does not come in time. */
   async ask(door: Door, bytes: string | Buffer, done: (text: string) => boolean): Promise<string> {
     const wire = await openDoor(door);
     wire.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
-    const text = await wire.until(done);
-    wire.socket.destroy();
-    return text;
+    const timer = setTimeout(() => wire.socket.destroy(), END_MS);
+    try {
+      return await wire.until(done);
+    } finally {
+      clearTimeout(timer);
+      wire.socket.destroy();
+    }
   }
 
   /** Asks a good request through the same door; every byte that had reached the application before it, since the last time. */
