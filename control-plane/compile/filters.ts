@@ -2,7 +2,7 @@
  * Filters of a rule or of one of its backends: header changes, rewriting, redirecting, and what in them cannot be done.
  * Knows no backend and no match.
  */
-import { PROXY_FIELDS } from '../kinds/proxy-fields.ts';
+import { PROXY_FIELDS } from '#api/proxy-fields.ts';
 import type {
   HttpRouteFilter,
   Mirror as MirrorSpec,

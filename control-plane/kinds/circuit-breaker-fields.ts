@@ -2,8 +2,8 @@
  * The fields of TrafficPolicy's circuit breaker: limits, ejection of endpoints that fail, and what answers instead.
  * Knows nothing of precedence and of defaults; those stand in the model.
  */
+import { PROXY_FIELDS } from '#api/proxy-fields.ts';
 import { checked, duration, integer, MAX_INT32, string, type Field, type ValueOf } from './field.ts';
-import { PROXY_FIELDS } from './proxy-fields.ts';
 import { defaulted, list, object, optional, required, type Rule } from './structure.ts';
 import { dnsLabel, dnsLabel1035, headerName, headerValue, portNumber } from './text-forms.ts';
 import { exactlyOne } from './traffic-policy-parts.ts';

@@ -2,25 +2,13 @@
  * Header edits that a route asks for. The order is Envoy's: removals first, then changes as they stand (`HeaderParser::evaluateHeaders`).
  * Knows no route. Framing and routing fields cannot be changed this way: they belong to the codecs and to the route's own rewrites.
  */
+import { PROXY_FIELDS } from '#api/proxy-fields.ts';
 import type { HeaderChangeConfig, HeaderEditsConfig } from '../config/snapshot.ts';
 import type { HeaderList } from '../http/headers.ts';
 
-const PROTECTED: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
 /** Whether edits may touch the field `name` (lower-case). Others are passed over, for a policy must not break a connection. */
 export function isEditable(name: string): boolean {
-  return !PROTECTED.has(name) && !name.startsWith(':');
+  return !PROXY_FIELDS.has(name) && !name.startsWith(':');
 }
 
 /** Changes `headers` in place. Names and values are valid: decode has seen to it. */

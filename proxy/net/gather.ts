@@ -4,17 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import { Room } from './rooms.ts';
+import { flushAfterRound, type Flushing } from './round.ts';
 
-/** With something to write when the event loop has handled all reads that were ready. */
-let due: Gather[] = [];
-
-function flushDue(): void {
-  const all = due;
-  due = [];
-  for (const gather of all) gather.flush();
-}
-
-export class Gather {
+export class Gather implements Flushing {
   readonly #to: Socket;
   readonly #onFull: () => void;
   #room: Room | null = null;
@@ -35,12 +27,17 @@ export class Gather {
     }
     if (this.#isDue || this.#room === null) return;
     this.#isDue = true;
-    if (due.push(this) === 1) setImmediate(flushDue);
+    flushAfterRound(this);
+  }
+
+  /** For the end of a round only. */
+  flushNow(): void {
+    this.#isDue = false;
+    this.flush();
   }
 
   /** Writes what is here. Nothing reaches a socket that is closed. */
   flush(): void {
-    this.#isDue = false;
     if (this.#room !== null) this.#write();
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { Room } from './rooms.ts';
+import { flushAfterRound, type Flushing } from './round.ts';
 
 /** Up to this many bytes are copied into the gathered text; measured on loopback, a second write costs more than copying 4 KiB. */
 const SMALL_BYTES = 4096;
@@ -34,16 +35,7 @@ function flushWaiting(): void {
   waiting.length = 0;
 }
 
-/** Outputs that many streams share, with something to send when the event loop has handled all reads that were ready. */
-let shared: Output[] = [];
-
-function flushShared(): void {
-  const outputs = shared;
-  shared = [];
-  for (const output of outputs) output.flushNow();
-}
-
-export class Output {
+export class Output implements Flushing {
   readonly #socket: Socket;
   readonly #isShared: boolean;
   #text = '';
@@ -98,7 +90,7 @@ export class Output {
     if (this.#isWaiting || this.#text === '') return;
     this.#isWaiting = true;
     if (this.#isShared) {
-      if (shared.push(this) === 1) setImmediate(flushShared);
+      flushAfterRound(this);
       return;
     }
     waiting.push(this);
@@ -107,7 +99,7 @@ export class Output {
     process.nextTick(flushWaiting);
   }
 
-  /** For the end of a turn only. */
+  /** For the end of a turn or a round only. */
   flushNow(): void {
     this.#isWaiting = false;
     this.flush();

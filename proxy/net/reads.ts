@@ -1,7 +1,7 @@
 /**
  * All reads of all connections into one buffer: a read is used up before the next one begins. (A buffer for each read, as streams have it, is
- * an allocation of 64 KiB that shrinks afterwards.) Connections that we open say so by `onread`; accepted ones have no such option, and are
- * told by what Node keeps inside. Knows no protocol.
+ * an allocation of 64 KiB that shrinks afterwards.) Connections that we open for HTTP say so by `onread`; accepted ones, and those whose
+ * reader is known later, have no such option, and are told by what Node keeps inside. Knows no protocol.
  */
 import { Socket, type OnReadOpts } from 'node:net';
 
@@ -38,7 +38,7 @@ function hiddenKeys(): readonly [buffer: symbol | null, callback: symbol | null]
 }
 
 /**
- * From now on `onData` gets what an accepted connection reads. Bytes that wait in the socket already come first, when it flows. It flows or
+ * From now on `onData` gets what a connection that is open reads, once for each connection. Bytes that wait in the socket already come first, when it flows. It flows or
  * is paused as before.
  */
 export function takeReads(socket: Socket, onData: OnData): void {

@@ -61,9 +61,10 @@ t.test('a replica of the zone that is ejected hands part of its requests to othe
   t.same(await seen(r), NEAR);
   while ((await r.ask({ headers: { 'x-fail': NEAR[0]! } })) !== '503');
   while ((await seen(r)).length === 2);
-  const answers = await Promise.all(Array.from({ length: 400 }, () => r.ask()));
+  // Few at once: one connection that a busy machine does not open in time ejects a replica of another zone too.
+  const answers: string[] = [];
+  for (let i = 0; i < 40; i++) answers.push(...(await Promise.all(Array.from({ length: 10 }, () => r.ask()))));
   const near = answers.filter((one) => one === NEAR[1]).length / 4;
   t.notOk(answers.includes(NEAR[0]!));
-  // 70 by the rule; on a busy machine up to 88 was seen, and why is not known yet.
-  t.ok(near > 60 && near < 95, `1.4 times a half stays: ${near} %`);
+  t.ok(near > 60 && near < 80, `1.4 times a half stays: ${near} %`);
 });
