@@ -51,6 +51,34 @@ function readSkips(tap: string): string[] {
   return skips;
 }
 
+const MAX_DIFF_LINES = 12;
+
+/** What failed, again and in short: the log of a run may be kept from its end only. A `not ok` with a time is the sum of a file or of a subtest. */
+function readFailures(tap: string): string[] {
+  const failures: string[] = [];
+  const subtests: string[] = [];
+  const lines = tap.split('\n');
+  for (const [at, line] of lines.entries()) {
+    const opened = /^( *)# Subtest: (.*)$/.exec(line);
+    if (opened !== null) subtests.splice((opened[1] ?? '').length / 4, Infinity, opened[2] ?? '');
+    const failed = /^( *)not ok \d+ - (.*)$/.exec(line);
+    if (failed === null || / # time=[\d.]+m?s/.test(line)) continue;
+    const depth = (failed[1] ?? '').length / 4;
+    failures.push(`failed: ${[...subtests.slice(0, depth), failed[2]].join(' > ')}`, ...readDiff(lines, at + 1));
+  }
+  return failures;
+}
+
+/** The compared values below a `not ok`. */
+function readDiff(lines: readonly string[], from: number): readonly string[] {
+  const end = lines.findIndex((line, at) => at >= from && line.trim() === '...');
+  const start = lines.findIndex((line, at) => at >= from && line.trim() === 'diff: |');
+  if (start < 0 || start > end) return [];
+  const rest = lines.slice(start + 3, end);
+  const next = rest.findIndex((line) => /^ *[a-z]+:/i.test(line) && !/^ *[-+]/.test(line));
+  return rest.slice(0, Math.min(next < 0 ? rest.length : next, MAX_DIFF_LINES)).map((line) => `  ${line.trim()}`);
+}
+
 /** One line a file with its time, so that a slow one is seen. */
 function readFiles(tap: string): string[] {
   return [...tap.matchAll(/^(ok|not ok) \d+ - (\S+\.test\.ts)(?: # (?:SKIP.*)?(?:time=([\d.]+)ms)?)?/gm)].map(
@@ -75,7 +103,7 @@ function main(words: readonly string[]): number {
   if (run.error !== undefined) throw run.error;
   const tap = readFileSync(output, { encoding: 'utf8', flag: 'a+' });
   const totals = readTotals(tap) ?? { passed: 0, failed: 1, skipped: 0 };
-  for (const line of [...readFiles(tap), ...readSkips(tap)]) console.log(line);
+  for (const line of [...readFiles(tap), ...readSkips(tap), ...readFailures(tap)]) console.log(line);
   console.log(
     `${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`,
   );
