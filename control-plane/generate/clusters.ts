@@ -27,6 +27,12 @@ import { healthChecks } from './health-checks.ts';
 import { ADS, duration, pack, retryBudget, serviceRef, socketAddress } from './messages.ts';
 import { rawBuffer, upstreamTls } from './tls.ts';
 
+/**
+ * Of a sidecar to its application, as Envoy's default: there is no other endpoint to try, and what does not fit into its accept queue is
+ * tried again by TCP after a second, and then again.
+ */
+const APPLICATION_CONNECT_TIMEOUT_MS = 5000;
+
 export function serviceCluster(
   name: string,
   service: MeshService,
@@ -124,7 +130,7 @@ export function applicationCluster(address: string, port: number, protocol: AppP
   return Cluster.fromPartial({
     name,
     clusterDiscoveryType: { $case: 'type', value: Discovery.STATIC },
-    connectTimeout: duration(DEFAULT_BACKEND_POLICY.connectTimeoutMs),
+    connectTimeout: duration(APPLICATION_CONNECT_TIMEOUT_MS),
     lbPolicy: LbPolicy.ROUND_ROBIN,
     typedExtensionProtocolOptions: httpOptions(protocol),
     loadAssignment: {

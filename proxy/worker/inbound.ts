@@ -25,7 +25,8 @@ import { detectProtocol, type Detected } from './undeclared.ts';
  * comes with its first packet, has begun it. One that is later yet fails its handshake and tries again.
  */
 const HOLD_MS = 100;
-const CONNECT_TIMEOUT_MS = 1000;
+/** To the application: there is no other to try, and what does not fit into its accept queue is tried again by TCP after a second, and then again. */
+const CONNECT_TIMEOUT_MS = 5000;
 /** Where no listener says it, silence ends no connection to the application: the client's side has its own limit. */
 const NO_IDLE = 0;
 

@@ -70,7 +70,10 @@ async function exhaustion(t: Test, siege: Siege, door: Door): Promise<void> {
   await until(() => wires.filter((wire) => wire.isClosed).length >= 90, 'those over the limit are closed');
   const page = await fetch(`http://127.0.0.1:${siege.sidecar.adminPort}/metrics`);
   t.equal(page.status, 200, 'the admin port is not counted');
+  await page.body?.cancel();
   for (const wire of wires) wire.socket.destroy();
+  // Over the limit a connection is closed without a word; until the sidecar has seen these go, that goes for the next one too.
+  await until(() => siege.strike(door, 'GET / HTTP/1.0\r\n\r\n').then((text) => text !== ''), 'there is room again');
 }
 
 t.setTimeout(300_000);
@@ -88,14 +91,7 @@ t.test('a running sidecar whose clients are slow, many or gone', async (t) => {
       await goAwayOften(door);
       await exhaustion(t, siege, door);
       t.same(siege.harm(), [], 'others are served');
-      await until(
-        () =>
-          siege.seenBefore(door).then(
-            () => true,
-            () => false,
-          ),
-        'it serves again',
-      );
+      await siege.seenBefore(door);
     });
     await t.test(`a client that has ended its side gets its answer: ${door.name}`, async (t) => {
       const wire = await openDoor(door);

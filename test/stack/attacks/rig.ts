@@ -202,9 +202,10 @@ export class Siege {
     }
   }
 
-  /** Asks a good request through the same door; every byte that had reached the application before it, since the last time. */
+  /** Asks a good request through the same door; every byte that had reached the application before it, since the last time. Throws when the answer is not 200. */
   async seenBefore(door: Door): Promise<string> {
-    await this.ask(door, 'GET /after HTTP/1.1\r\nHost: web\r\n\r\n', (text) => text.endsWith('\r\n\r\nok'));
+    const answer = await this.strike(door, 'GET /after HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n');
+    if (!/^HTTP\/1\.1 200 [^]*\r\n\r\nok$/.test(answer)) throw new Error(`a good request is answered with ${answer}`);
     const { record } = this.app;
     this.app.forget();
     return record.slice(0, record.indexOf('GET /after '));
