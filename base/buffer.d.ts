@@ -4,5 +4,6 @@
  */
 interface Buffer {
   latin1Slice(start?: number, end?: number): string;
+  hexSlice(start?: number, end?: number): string;
   latin1Write(text: string, offset?: number, length?: number): number;
 }

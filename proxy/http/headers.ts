@@ -41,21 +41,25 @@ export class HeaderList {
 
   /** Replaces every line of `name` by one, at the place of the first. Throws like `add`. */
   set(name: string, value: string): void {
+    assertLine(name, value);
+    this.setOwn(name, value);
+  }
+
+  /** As `set`, unchecked: for a name and a value that this program has made of valid parts. */
+  setOwn(name: string, value: string): void {
     const fields = this.fields;
     for (let i = 0; i < fields.length; i += 2) {
       if (fields[i] !== name) continue;
-      assertValue(name, value);
       fields[i + 1] = value;
       this.#removeFrom(i + 2, name);
       return;
     }
-    this.add(name, value);
+    fields.push(name, value);
   }
 
   /** Appends a line. Throws on a name that is no lower-case token and on a value that could end the line: a filter's bug, not a peer's. */
   add(name: string, value: string): void {
-    if (!isLowerToken(name)) throw new TypeError(`not a lower-case field name: ${JSON.stringify(name)}`);
-    assertValue(name, value);
+    assertLine(name, value);
     this.fields.push(name, value);
   }
 
@@ -85,7 +89,8 @@ export class HeaderList {
   }
 }
 
-function assertValue(name: string, value: string): void {
+function assertLine(name: string, value: string): void {
+  if (!isLowerToken(name)) throw new TypeError(`not a lower-case field name: ${JSON.stringify(name)}`);
   if (!isFieldValue(value))
     throw new TypeError(`field ${name}: a value may not hold control characters or code points above 255`);
 }

@@ -9,6 +9,8 @@ import type { IdSource } from './ids.ts';
 export interface TraceFields {
   readonly fields: readonly string[];
   set(name: string, value: string): void;
+  /** Unchecked: for what is made here of checked parts. */
+  setOwn(name: string, value: string): void;
   remove(name: string): boolean;
 }
 
@@ -92,8 +94,8 @@ export function continueTrace(headers: TraceFields, ids: IdSource): TraceContext
   if (found.tracestates > 0) handOnTracestate(headers, found, w3c !== null);
   if (found.b3 !== 0) headers.set('b3', b3Single(context, caller?.shortTraceId === true));
   if (found.b3TraceId !== 0 || found.b3Sampled !== 0) writeB3(headers, context, found, caller?.shortTraceId === true);
-  if (found.requestId === 0 || requestId !== fields[found.requestId]) headers.set('x-request-id', requestId);
-  headers.set('traceparent', `00-${traceId}-${spanId}-${FLAGS[flags]}`);
+  if (found.requestId === 0 || requestId !== fields[found.requestId]) headers.setOwn('x-request-id', requestId);
+  headers.setOwn('traceparent', `00-${traceId}-${spanId}-${FLAGS[flags]}`);
   return context;
 }
 

@@ -46,7 +46,7 @@ const EXPLANATIONS: Readonly<Record<FailureKind, Explanation>> = {
   },
   'connect-timeout': {
     cause: 'the endpoint did not take the connection in time',
-    cure: 'network policy or an overloaded host; `timeouts.connect`',
+    cure: 'network policy or an overloaded host; `timeouts.connect`. From the inbound side of a sidecar: the application accepts no connection for 5 s (`ss -ltn`: Recv-Q above Send-Q)',
   },
   'tls-failure': {
     cause: 'the handshake failed, or the peer proved another identity than expected',

@@ -22,7 +22,7 @@ export class HeaderBlock {
   /** The stream named itself as what it depends on (RFC 7540 5.3.1; RFC 9113 leaves it to us). */
   dependsOnItself = false;
   /** Of the last decoded block. Valid until the next one. */
-  readonly fields: string[] = [];
+  fields: string[] = [];
   /** Why the fields of the last block are not all there; null: they are. */
   tooLarge: string | null = null;
 
@@ -82,7 +82,7 @@ export class HeaderBlock {
   }
 
   #decode(bytes: Buffer, start: number, end: number): true | H2Error {
-    this.fields.length = 0;
+    this.fields = [];
     const failure = this.#decoder.decode(bytes, start, end, this.fields);
     if (failure?.kind === 'compression') return { code: ERROR.compression, detail: failure.detail };
     this.tooLarge = failure === null ? null : failure.detail;

@@ -167,12 +167,27 @@ t.test('ids are well formed, never zero, and drawn a pool at a time', async (t) 
     draws++;
     for (let i = 0; i < pool.length; i++) pool[i] = randomInt(random, 256);
   });
-  const spans = Array.from({ length: 4096 }, () => pooled.spanId());
-  t.equal(draws, 2);
-  t.equal(new Set(spans).size, 4096);
-  t.match(pooled.traceId(), /^[0-9a-f]{32}$/);
-  t.match(pooled.requestId(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  const kinds = [
+    { of: () => pooled.spanId(), perDraw: 2048, looks: /^[0-9a-f]{16}$/ },
+    { of: () => pooled.traceId(), perDraw: 1024, looks: /^[0-9a-f]{32}$/ },
+    {
+      of: () => pooled.requestId(),
+      perDraw: 1024,
+      looks: /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    },
+  ];
+  for (const { of, perDraw, looks } of kinds) {
+    draws = 0;
+    const made = Array.from({ length: 4 * perDraw }, of);
+    t.equal(draws, 4);
+    t.equal(new Set(made).size, made.length);
+    t.same(
+      made.filter((id) => !looks.test(id)),
+      [],
+    );
+  }
   const zeros = new PooledIds((pool) => pool.fill(0));
   t.not(zeros.traceId(), '0'.repeat(32));
+  t.not(zeros.spanId(), '0'.repeat(16));
   t.not(new PooledIds().spanId(), new PooledIds().spanId());
 });
