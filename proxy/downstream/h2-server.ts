@@ -117,9 +117,9 @@ export class H2Server extends Deadline implements ConnectionOwner {
 
   #onData(chunk: Buffer): void {
     if (this.#closing) return;
+    beginTurn();
     const now = this.#options.clock.now();
     this.#keepAlive.heard(now);
-    beginTurn();
     this.#connection.execute(chunk, now);
     endTurn();
     if (this.#connection.partialSinceMs >= 0) this.#arm(this.#options.headTimeoutMs);

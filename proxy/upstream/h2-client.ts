@@ -178,9 +178,9 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
 
   #onData(chunk: Buffer): void {
     if (this.#ended) return;
+    beginTurn();
     const now = this.#options.clock.now();
     this.#keepAlive.heard(now);
-    beginTurn();
     this.connection.execute(chunk, now);
     endTurn();
   }
