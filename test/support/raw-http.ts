@@ -5,7 +5,10 @@
  */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** Collects what arrives on a socket; every wait ends with the socket at the latest. */
+/** Longer than anything is waited for in earnest: a wrong answer on a connection that stays would be waited out in silence. */
+const PATIENCE_MS = 25_000;
+
+/** Collects what arrives on a socket; every wait ends with the socket, or with patience, at the latest. */
 export class Wire {
   readonly socket: Socket;
   text = '';
@@ -37,18 +40,9 @@ export class Wire {
     this.socket.write(text, 'latin1');
   }
 
-  /** Resolves when `done` holds for what arrived so far; rejects when the socket closed before. */
+  /** Resolves when `done` holds for what arrived so far; rejects when the socket closed before, or nobody answers. */
   until(done: (text: string) => boolean): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (done(this.text)) resolve(this.text);
-        else if (this.isClosed) reject(new Error(`closed after ${JSON.stringify(this.text.slice(0, 500))}`));
-        else return;
-        this.#watchers.delete(look);
-      };
-      this.#watchers.add(look);
-      look();
-    });
+    return this.#wait(() => done(this.text) || (this.isClosed ? 'closed' : false));
   }
 
   includes(part: string): Promise<string> {
@@ -56,14 +50,25 @@ export class Wire {
   }
 
   closed(): Promise<string> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!this.isClosed) return;
-        this.#watchers.delete(look);
-        resolve(this.text);
+    return this.#wait(() => this.isClosed);
+  }
+
+  /** @param look whether it is there, or why it never will be */
+  #wait(look: () => boolean | string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: true | string): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(watch);
+        if (outcome === true) resolve(this.text);
+        else reject(new Error(`${outcome} after ${JSON.stringify(this.text.slice(0, 500))}`));
       };
-      this.#watchers.add(look);
-      look();
+      const watch = (): void => {
+        const outcome = look();
+        if (outcome !== false) settle(outcome);
+      };
+      const timer = setTimeout(() => settle(`waited ${PATIENCE_MS} ms in vain`), PATIENCE_MS);
+      this.#watchers.add(watch);
+      watch();
     });
   }
 

@@ -193,11 +193,9 @@ export class Siege {
   async ask(door: Door, bytes: string | Buffer, done: (text: string) => boolean): Promise<string> {
     const wire = await openDoor(door);
     wire.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
-    const timer = setTimeout(() => wire.socket.destroy(), END_MS);
     try {
       return await wire.until(done);
     } finally {
-      clearTimeout(timer);
       wire.socket.destroy();
     }
   }
