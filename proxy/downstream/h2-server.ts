@@ -19,6 +19,7 @@ import { SETTING } from '../http/h2/settings.ts';
 import type { ParseFailure, RequestHead } from '../http/message.ts';
 import { beginTurn, endTurn, Output } from '../net/output.ts';
 import { takeReads } from '../net/reads.ts';
+import { resetSocket } from '../net/reset.ts';
 import { H2ServerStream } from './h2-stream.ts';
 import type { ConnectionOptions } from './options.ts';
 import { lookEveryMs, NO_BODY_DUE, stallText, StallWatch } from './patience.ts';
@@ -72,6 +73,10 @@ export class H2Server extends Deadline implements ConnectionOwner {
   #drainedMs = -1;
   #finalSent = false;
   #closing = false;
+  /** Nothing is waited for any more, but for a moment in which the client may end its side. */
+  #lingering = false;
+  /** What the client's side of the socket has taken, at the last look; -1: there was none. */
+  #takenBytes = -1;
 
   constructor(socket: Socket, options: H2ServerOptions) {
     super();
@@ -134,7 +139,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
   /** A client that has closed its side can allow us nothing more; what it waits for cannot be told apart from what it gave up. */
   #onClientEnd(): void {
     this.#connection.abandon('the client closed the connection', 'connection');
-    this.#close();
+    this.#close(false);
   }
 
   #onClose(): void {
@@ -144,11 +149,20 @@ export class H2Server extends Deadline implements ConnectionOwner {
     this.#options.onClose(this);
   }
 
-  #close(): void {
+  /** @param patient what the last answers still have in the socket is waited for, as long as the client takes some of it */
+  #close(patient: boolean): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#output.flush();
-    this.#socket.end();
+    this.#socket.end(() => {
+      if (this.wheelSlot >= 0) this.#linger();
+    });
+    if (patient) this.#options.wheel.schedule(this, lookEveryMs(this.#options.patience));
+    else this.#linger();
+  }
+
+  #linger(): void {
+    this.#lingering = true;
     this.#options.wheel.schedule(this, LINGER_MS);
   }
 
@@ -196,11 +210,11 @@ export class H2Server extends Deadline implements ConnectionOwner {
   onStreamGone(): void {
     if (this.isBusy) return;
     this.#idleSinceMs = this.#options.clock.now();
-    if (this.#finalSent) this.#close();
+    if (this.#finalSent) this.#close(true);
   }
 
   onConnectionError(): void {
-    this.#close();
+    this.#close(false);
   }
 
   onAbuse(reason: AbuseReason): void {
@@ -214,7 +228,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     this.#finalSent = true;
     this.#connection.lastAcceptedId = this.#connection.lastPeerId;
     this.#connection.sender.frame(goawayFrame(this.#connection.lastPeerId, ERROR.none, ''));
-    if (!this.isBusy) this.#close();
+    if (!this.isBusy) this.#close(true);
   }
 
   #arm(delayMs: number): void {
@@ -223,13 +237,21 @@ export class H2Server extends Deadline implements ConnectionOwner {
   }
 
   override onDeadline(): void {
-    if (this.#closing) {
-      this.#socket.destroy();
-      return;
-    }
     const now = this.#options.clock.now();
+    if (this.#closing) return this.#awaitFlush(now);
     const leftMs = Math.min(this.#headLeft(now), this.#drainLeft(now), this.#idleLeft(now), this.#pingLeft(now));
     if (!this.#closing) this.#options.wheel.schedule(this, Math.max(1, Math.min(leftMs, this.#look(now))));
+  }
+
+  /** All is written but the client has yet to take it. */
+  #awaitFlush(now: number): void {
+    const { patience, onStalled, wheel } = this.#options;
+    if (this.#lingering) this.#socket.destroy();
+    else if (this.#stalls.find(now, patience, NO_BODY_DUE, 'end') === null) wheel.schedule(this, lookEveryMs(patience));
+    else {
+      onStalled('answer');
+      resetSocket(this.#socket);
+    }
   }
 
   /** Milliseconds until a head, or the preface, has taken too long. */
@@ -262,14 +284,23 @@ export class H2Server extends Deadline implements ConnectionOwner {
   /** A connection without streams costs little until it is idle for too long; one with streams may hold an endpoint. */
   #pingLeft(now: number): number {
     if (!this.isBusy) return Number.POSITIVE_INFINITY;
+    if (this.#takesSome()) this.#keepAlive.heard(now);
     const leftMs = this.#keepAlive.ask(now);
     if (leftMs === PEER_DEAD) {
       this.#connection.abandon('the client does not answer PING', 'connection');
-      this.#socket.destroy();
+      resetSocket(this.#socket);
     }
     if (leftMs !== PING_DUE) return leftMs;
     this.#connection.sender.frame(pingFrame(KEEP_ALIVE_PAYLOAD, false));
     return this.#options.tuning.keepAliveTimeoutMs;
+  }
+
+  /** A client that reads slowly gets our PING behind all that waits, and lives all the same. Without anything that waits it must answer. */
+  #takesSome(): boolean {
+    const waiting = this.#socket.writableLength;
+    const before = this.#takenBytes;
+    this.#takenBytes = this.#socket.bytesWritten - waiting;
+    return waiting > 0 && before >= 0 && before !== this.#takenBytes;
   }
 
   /** Gives up what the client stands still with. @returns when to look again */
@@ -278,7 +309,7 @@ export class H2Server extends Deadline implements ConnectionOwner {
     if (this.#stalls.find(now, patience, NO_BODY_DUE, 'data') !== null) {
       onStalled('answer');
       this.#connection.abandon(stallText('answer', patience), 'connection');
-      this.#socket.destroy();
+      resetSocket(this.#socket);
     }
     for (const stream of this.#connection.streams.values()) {
       if (!(stream instanceof H2ServerStream)) continue;

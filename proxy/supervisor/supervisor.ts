@@ -57,6 +57,9 @@ export interface SupervisorEnv {
 
 type Direction = 'inbound' | 'outbound';
 
+/** For the last word of a worker at its deadline. */
+const DRAIN_GRACE_MS = 1000;
+
 export class Supervisor {
   readonly #settings: SupervisorSettings;
   readonly #env: SupervisorEnv;
@@ -186,8 +189,15 @@ export class Supervisor {
     const endMs = clock.now() + this.#settings.drainDeadlineMs;
     log.info('draining', { deadlineMs: this.#settings.drainDeadlineMs });
     for (const direction of ['inbound', 'outbound'] as const) {
-      post({ kind: 'drain', direction, deadlineMs: Math.max(0, endMs - clock.now()) });
+      const deadlineMs = Math.max(0, endMs - clock.now());
+      post({ kind: 'drain', direction, deadlineMs });
+      // Workers keep the deadline themselves; one that stands still keeps nothing.
+      const late = clock.after(deadlineMs + DRAIN_GRACE_MS, () => {
+        log.error('a worker does not end', { direction, deadlineMs });
+        this.#drained[direction].resolve();
+      });
       await this.#drained[direction].promise;
+      late.cancel();
     }
   }
 

@@ -64,6 +64,8 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
   #trailers: HeaderList | null = null;
   #rest: Buffer | null = null;
   #error: NodeJS.ErrnoException | null = null;
+  /** Of what was written, at the last look; -1: there was none. */
+  #takenBytes = -1;
 
   constructor(open: (onData: OnData) => OpenedSocket, owner: H1Owner, options: H1ClientOptions) {
     super();
@@ -324,8 +326,20 @@ export class H1Client extends Deadline implements ResponseSink, UpstreamStream {
       return;
     }
     if (this.#sink !== null) return;
+    if (this.#tunneling && this.#takesSome()) {
+      this.#options.wheel.schedule(this, this.#idleMs);
+      return;
+    }
     const restMs = this.#idleMs - (this.#options.clock.now() - this.#freeSinceMs);
     if (restMs <= 0) this.#socket.destroy();
     else this.#options.wheel.schedule(this, restMs);
+  }
+
+  /** The server of a tunnel that is over still takes what was written: it is not idle. */
+  #takesSome(): boolean {
+    const waiting = this.#socket.writableLength;
+    const before = this.#takenBytes;
+    this.#takenBytes = this.#socket.bytesWritten - waiting;
+    return waiting > 0 && before !== this.#takenBytes;
   }
 }

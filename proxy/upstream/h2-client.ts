@@ -117,8 +117,10 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
 
   /** How many more streams may be opened now. */
   get room(): number {
-    if (!this.#connected || this.#closing || this.#socket.destroyed) return 0;
-    const { gotSettings, peer } = this.connection;
+    if (!this.#connected || this.#closing || this.#isSpent || this.#socket.destroyed) return 0;
+    const { gotSettings, peer, failed, receiveRoom } = this.connection;
+    // Answers that nobody takes hold what the server may send at all: another request would wait for them.
+    if (failed || receiveRoom < this.#options.tuning.streamWindowBytes) return 0;
     const theirs = gotSettings ? peer.maxConcurrentStreams : STREAMS_BEFORE_SETTINGS;
     return Math.max(0, Math.min(theirs, this.#options.tuning.maxConcurrentStreams) - this.#active);
   }
@@ -129,8 +131,14 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
     if (this.#active++ === 0) this.#awake();
     const reused = this.#opened++ > 0;
     const stream = new H2ClientStream(this, sink, reused, this.#options.tuning.streamWindowBytes);
-    if (this.#opened >= this.#options.maxRequests) this.#stopOpening();
+    // Not yet closing: this stream has still to take its id.
+    if (this.#isSpent) this.#owner.onClosing(this);
     return stream;
+  }
+
+  /** It has had as many requests as it may. */
+  get #isSpent(): boolean {
+    return this.#opened >= this.#options.maxRequests;
   }
 
   /** Takes no new streams, and closes after the last one. */
@@ -148,7 +156,7 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
   takeId(): number {
     const { connection } = this;
     const id = connection.lastOwnId === 0 ? 1 : connection.lastOwnId + 2;
-    if (this.#closing || id > MAX_STREAM_ID) return 0;
+    if (this.#closing || connection.failed || id > MAX_STREAM_ID) return 0;
     connection.lastOwnId = id;
     if (id + 2 > MAX_STREAM_ID) this.#stopOpening();
     return id;
@@ -162,7 +170,7 @@ export class H2Client extends Deadline implements ConnectionOwner, H2StreamHost 
   onStreamOver(_stream: H2Stream): void {
     this.#active--;
     if (this.#active === 0) this.#idleSinceMs = this.#options.clock.now();
-    if (this.#closing) this.#endIfDone();
+    if (this.#closing || this.#isSpent) this.#endIfDone();
     else if (this.#connected) this.#owner.onCapacity(this);
   }
 

@@ -100,8 +100,8 @@ export class H2Pool implements EndpointPool, H2Owner {
     }
     const { kind, detail } = failure ?? { kind: 'connect-failure' as const, detail: 'closed' };
     this.#meters.connectFailed(kind);
-    // All that waited, waited for this connection: they may have better luck with another endpoint.
-    if (this.#connecting.size === 0 && this.#clients.length === 0) this.#failAll(kind, detail);
+    // All that wait, waited for this connection, whether there are others or not: they may have better luck with another endpoint.
+    this.#failAll(kind, detail);
   }
 
   onAbuse(reason: AbuseReason): void {

@@ -98,12 +98,12 @@ export class Endpoint implements UpstreamEndpoint {
 }
 
 /**
- * One connection carries all requests to a peer: with the default window four streams that nobody reads would hold up all others.
- * 8 MiB let 32 of them stand.
+ * One connection carries all requests to an endpoint, and answers that nobody takes use up its window: 8 MiB let 32 of them stand before a
+ * further connection is opened.
  */
 const MESH_TUNING = { ...DEFAULT_H2_CLIENT_TUNING, connectionWindowBytes: 8 * 1024 * 1024 };
 /** A gRPC server ends connections that ping it often; one beside us dies with its connections anyway. */
-const APPLICATION_TUNING = { ...DEFAULT_H2_CLIENT_TUNING, keepAliveIntervalMs: 0 };
+const APPLICATION_TUNING = { ...MESH_TUNING, keepAliveIntervalMs: 0 };
 
 /** Endpoints with the same key are the same place, reached the same way. */
 function endpointKey(endpoint: EndpointConfig): string {

@@ -39,7 +39,8 @@ class Harness {
   readonly #waiting = new Set<() => void>();
   drains = 0;
 
-  constructor(controlPlane: FakeControlPlane) {
+  /** @param drainDeadlineMs by default longer than the clock is hasty */
+  constructor(controlPlane: FakeControlPlane, drainDeadlineMs = 60_000) {
     this.supervisor = new Supervisor(
       {
         controlPlane: controlPlane.address,
@@ -49,7 +50,7 @@ class Harness {
         metricsAddress: { address: '127.0.0.1', port: 0 },
         leafTtlMs: 3_600_000,
         maxDestinations: 100,
-        drainDeadlineMs: 1000,
+        drainDeadlineMs,
       },
       {
         clock: hastyClock(this.delays),
@@ -166,6 +167,19 @@ t.test('the sidecar is ready with certificate, trust bundle and inbound side, an
   t.match(harness.messages.at(-1), { kind: 'drain', direction: 'outbound' });
   supervisor.receive({ kind: 'drained', direction: 'outbound' });
   await drained;
+});
+
+t.test('a drain ends a second behind its deadline, though no worker says that it has drained', async (t) => {
+  const controlPlane = await FakeControlPlane.start();
+  const harness = new Harness(controlPlane, 2000);
+  t.teardown(async () => {
+    await harness.supervisor.close();
+    controlPlane.stop();
+  });
+  await harness.supervisor.drain();
+  const told = harness.messages.filter(({ kind }) => kind === 'drain');
+  t.match(told, [{ direction: 'inbound' }, { direction: 'outbound' }]);
+  t.equal(Math.ceil(harness.delays[0]!), 3000);
 });
 
 t.test('a destination comes whole in one batch, an unknown one is answered at once, a released one goes', async (t) => {

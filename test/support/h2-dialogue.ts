@@ -236,8 +236,8 @@ function describe({ type, flags, streamId, payload, fields }: Frame): string {
 }
 
 /** A client that has said its preface and SETTINGS. */
-export async function openDialogue(port: number, first = PREFACE + settings()): Promise<Dialogue> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+export async function openDialogue(port: number, first = PREFACE + settings(), host = '127.0.0.1'): Promise<Dialogue> {
+  const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', reject);
@@ -249,7 +249,7 @@ export async function openDialogue(port: number, first = PREFACE + settings()): 
 export async function dialogueServer(
   onConnection: (dialogue: Dialogue) => void,
   first = settings(),
-): Promise<{ port: number; dialogues: Dialogue[]; close: () => void }> {
+): Promise<{ port: number; dialogues: Dialogue[]; stopListening: () => void; close: () => void }> {
   const dialogues: Dialogue[] = [];
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const dialogue = new Dialogue(socket, true).send(first);
@@ -261,5 +261,5 @@ export async function dialogueServer(
     server.close();
     for (const dialogue of dialogues) dialogue.destroy();
   };
-  return { port: (server.address() as AddressInfo).port, dialogues, close };
+  return { port: (server.address() as AddressInfo).port, dialogues, stopListening: () => void server.close(), close };
 }

@@ -235,6 +235,11 @@ export abstract class ConnectionStreams implements SenderOwner {
 
   // --- windows ---------------------------------------------------------------------------------------------------
 
+  /** What the peer may still send, on all streams together. */
+  get receiveRoom(): number {
+    return this.flow.receiveWindow;
+  }
+
   /** Pays back what was withheld while the consumer did not keep up. */
   resume(stream: H2Stream): void {
     stream.paused = false;

@@ -48,6 +48,34 @@ t.test('the application learns its client from the certificate, never from the r
   );
 });
 
+t.test(
+  'interim answers come through both sidecars, and a client that waits for 100 gets it from the application',
+  async (t) => {
+    const m = await mesh(t, 'STRICT', (wire) => {
+      void wire.includes('\r\n\r\n').then(async (head) => {
+        if (head.includes('GET ')) {
+          wire.write(`HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n${okResponse('hi', 'connection: close\r\n')}`);
+          return;
+        }
+        wire.write('HTTP/1.1 100 Continue\r\n\r\n');
+        await wire.includes('body');
+        wire.write(okResponse('taken'));
+      });
+    });
+    const hinted = await m.connect();
+    hinted.write('GET / HTTP/1.1\r\nHost: echo\r\n\r\n');
+    t.match(
+      await hinted.includes('hi'),
+      /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a\.css>\r\n\r\nHTTP\/1\.1 200 OK\r\n/,
+    );
+    const waiting = await m.connect();
+    waiting.write('POST / HTTP/1.1\r\nHost: echo\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n');
+    t.equal(await waiting.includes('\r\n\r\n'), 'HTTP/1.1 100 Continue\r\n\r\n');
+    waiting.write('body');
+    t.match(await waiting.includes('taken'), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+  },
+);
+
 t.test('a peer with another identity than the one named gets no request', async (t) => {
   const m = await mesh(
     t,
