@@ -24,7 +24,9 @@ import { Seen, whenWhole } from '../support/h2-answering.ts';
 import { askingClient, type AskingClient } from '../support/h2-asking.ts';
 import { Relay } from '../support/h2-relay.ts';
 import { TestAuthority } from '../support/identities.ts';
+import { answering, okResponse } from '../support/raw-http.ts';
 import { findTool } from '../support/tools.ts';
+import { workerMesh } from '../support/worker-mesh.ts';
 
 const run = promisify(execFile);
 
@@ -215,5 +217,26 @@ t.test('curl, h2load and h2spec find nothing wrong', async (t) => {
   await t.test('h2spec', { skip: h2spec === null && 'h2spec is not here (H2SPEC names it)' }, async (t) => {
     const { stdout } = await run(h2spec!, ['-h', '127.0.0.1', '-p', String(port), '-o', '1']);
     t.match(stdout, /tests, \d+ passed, \d+ skipped, 0 failed/);
+  });
+});
+
+t.test('curl and h2load are served through two sidecars, by an application that speaks HTTP/1.1', async (t) => {
+  const answers = answering(() => okResponse('hello'));
+  const mesh = await workerMesh(
+    t,
+    { authority: new TestAuthority(), podAddress: '127.0.0.79', mode: 'STRICT' },
+    answers,
+  );
+  const url = `http://127.0.0.1:${await mesh.client.port('echo:80')}/`;
+  const curl = findTool('curl');
+  const h2load = findTool('h2load');
+  await t.test('curl', { skip: curl === null && 'curl is not here' }, async (t) => {
+    const options = ['-s', '--http2-prior-knowledge', '-w', ' %{http_version} %{http_code}'];
+    t.equal((await run(curl!, [...options, url])).stdout, 'hello 2 200');
+    t.equal((await run(curl!, [...options, '-d', 'x'.repeat(100_000), url])).stdout, 'hello 2 200');
+  });
+  await t.test('h2load', { skip: h2load === null && 'h2load is not here' }, async (t) => {
+    const { stdout } = await run(h2load!, ['-n', '5000', '-c', '4', '-m', '50', url]);
+    t.match(stdout, /5000 succeeded, 0 failed, 0 errored/);
   });
 });

@@ -95,6 +95,9 @@ async function asked(door: Door, fields: readonly string[]): Promise<string> {
 
 t.setTimeout(400_000);
 
+/** The other reasons are held by test/wire/h2/attacks.test.ts: these floods are ended for another one before. */
+const REASONS = ['continuation', 'empty-data', 'outbound-control', 'priority', 'resets', 'settings', 'window-updates'];
+
 t.test('HTTP/2 attacks on a running sidecar', async (t) => {
   const upstream = await dialogueServer((dialogue) => {
     dialogue.socket.on('data', () => misbehave(dialogue));
@@ -151,6 +154,13 @@ t.test('HTTP/2 attacks on a running sidecar', async (t) => {
     }
     t.match(await asked(door, getFields('/good')), '200');
     t.same(siege.harm(), []);
+  });
+  await t.test('what ended a connection is counted by its reason', async (t) => {
+    const page = await fetch(`http://127.0.0.1:${siege.sidecar.metricsPort}/metrics`);
+    const counted = (await page.text()).matchAll(
+      /^tulle_http2_abuse_total\{side="downstream",reason="([^"]+)"\} [1-9]/gm,
+    );
+    t.same(new Set(Array.from(counted, ([, reason]) => reason)), new Set(REASONS));
   });
   await siege.lift(t);
 });
