@@ -23,22 +23,47 @@ export interface Clock {
 /** `setTimeout` fires at once for delays above this (2^31-1 ms), so longer ones are cut into steps. */
 const MAX_TIMEOUT_MS = 2_147_483_647;
 
+/**
+ * Runs what is due only after the platform has looked at its sockets. A process that stood still, for want of CPU or with long work of its own, is
+ * told of timers first, and would give up for lack of an answer what was answered meanwhile.
+ */
 class PlatformTimer implements Timer {
-  handle: NodeJS.Timeout | null = null;
-  cancel(): void {
-    if (this.handle !== null) clearTimeout(this.handle);
-    this.handle = null;
-  }
-}
+  readonly #run: () => void;
+  #timeout: NodeJS.Timeout | null = null;
+  #due: NodeJS.Immediate | null = null;
 
-function arm(timer: PlatformTimer, delayMs: number, run: () => void): void {
-  const step = Math.min(delayMs, MAX_TIMEOUT_MS);
-  timer.handle = setTimeout(() => {
-    timer.handle = null;
-    if (delayMs > step) arm(timer, delayMs - step, run);
-    else run();
-  }, step);
-  timer.handle.unref();
+  constructor(run: () => void) {
+    this.#run = run;
+  }
+
+  after(delayMs: number): this {
+    const step = Math.min(delayMs, MAX_TIMEOUT_MS);
+    this.#timeout = setTimeout(() => {
+      this.#timeout = null;
+      if (delayMs > step) this.after(delayMs - step);
+      else this.#runSoon();
+    }, step).unref();
+    return this;
+  }
+
+  every(periodMs: number): this {
+    this.#timeout = setInterval(() => this.#runSoon(), Math.min(Math.max(1, periodMs), MAX_TIMEOUT_MS)).unref();
+    return this;
+  }
+
+  #runSoon(): void {
+    this.#due ??= setImmediate(() => {
+      this.#due = null;
+      this.#run();
+    });
+  }
+
+  cancel(): void {
+    if (this.#timeout !== null) clearTimeout(this.#timeout);
+    if (this.#due !== null) clearImmediate(this.#due);
+    this.#timeout = null;
+    this.#due = null;
+  }
 }
 
 /** Here, for the global of the same name is a getter, which is asked again at each call. */
@@ -69,14 +94,6 @@ function now(): number {
 export const systemClock: Clock = {
   now,
   wall: () => Date.now(),
-  after(delayMs, run) {
-    const timer = new PlatformTimer();
-    arm(timer, Math.max(0, delayMs), run);
-    return timer;
-  },
-  every(periodMs, run) {
-    const handle = setInterval(run, Math.min(Math.max(1, periodMs), MAX_TIMEOUT_MS));
-    handle.unref();
-    return { cancel: () => clearInterval(handle) };
-  },
+  after: (delayMs, run) => new PlatformTimer(run).after(Math.max(0, delayMs)),
+  every: (periodMs, run) => new PlatformTimer(run).every(periodMs),
 };

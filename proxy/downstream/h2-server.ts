@@ -185,9 +185,9 @@ export class H2Server extends Deadline implements ConnectionOwner {
   }
 
   #newStream(id: number): H2ServerStream {
-    const { keepAliveIntervalMs } = this.#options.tuning;
-    if (!this.isBusy && keepAliveIntervalMs > 0) this.#arm(keepAliveIntervalMs);
-    return new H2ServerStream(this.#connection, id, this.#options.tuning.streamWindowBytes);
+    const { wheel, tuning } = this.#options;
+    if (!this.isBusy && tuning.keepAliveIntervalMs > 0) this.#arm(tuning.keepAliveIntervalMs);
+    return new H2ServerStream(this.#connection, wheel, id, tuning.streamWindowBytes);
   }
 
   /** A malformed request is a stream error (RFC 9113 8.1.1); one that is understood and not wanted gets an answer. */

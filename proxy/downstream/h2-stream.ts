@@ -2,6 +2,7 @@
  * One request of a client on an HTTP/2 connection: frames to the exchange, the exchange's answer to frames.
  * Knows its connection and its sink; knows no socket and no other stream.
  */
+import { Deadline, type TimerWheel } from '#base/timer-wheel.ts';
 import type { Failure } from '../exchange/failure.ts';
 import { localAnswer } from '../exchange/local-answer.ts';
 import type { DownstreamSink, DownstreamStream } from '../exchange/stream.ts';
@@ -18,8 +19,31 @@ import { hideSuccess, settleConnect } from '../http/upgrade.ts';
 import { ACCEPT_FIELD, KEY_FIELD, WEBSOCKET, websocketKey } from '../http/websocket.ts';
 import { type Patience, type Stall, Standstill } from './patience.ts';
 
+/** A client has so long to end a request whose answer is there. */
+const LINGER_MS = 1000;
+
+/**
+ * RFC 9113 8.1: an answer that needs no more of the request stops it. A moment later, for a client that finds both in one read may lose the
+ * answer (decision 020); until then what comes is read and dropped.
+ */
+class RequestStop extends Deadline {
+  readonly #connection: H2Connection;
+  readonly #stream: H2Stream;
+
+  constructor(connection: H2Connection, stream: H2Stream) {
+    super();
+    this.#connection = connection;
+    this.#stream = stream;
+  }
+
+  override onDeadline(): void {
+    this.#connection.reset(this.#stream, ERROR.none);
+  }
+}
+
 export class H2ServerStream extends H2Stream implements DownstreamStream {
   readonly #connection: H2Connection;
+  readonly #wheel: TimerWheel;
   #sink: DownstreamSink | null = null;
   #toHead = false;
   #requestDone = false;
@@ -33,12 +57,14 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   #early: SendQueue | null = null;
   #head: RequestHead | null = null;
   #bodyStill: Standstill | null = null;
+  #stop: RequestStop | null = null;
   /** The client need not know of the key that HTTP/1.1 wants, nor of its answer. */
   #ownKey = false;
 
-  constructor(connection: H2Connection, id: number, windowBytes: number) {
+  constructor(connection: H2Connection, wheel: TimerWheel, id: number, windowBytes: number) {
     super(0, windowBytes);
     this.#connection = connection;
+    this.#wheel = wheel;
     this.id = id;
     this.state = STATE.open;
     connection.add(this);
@@ -97,7 +123,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     const trailers = readTrailers(fields);
     if (typeof trailers === 'string') return this.#refuseTrailers(trailers);
     if (!this.#connection.endReceived(this)) return;
-    this.#requestDone = true;
+    this.#endsItself();
     this.#sink?.onRequestEnd(trailers.size === 0 ? null : trailers);
   }
 
@@ -111,7 +137,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   }
 
   override onContentEnd(): void {
-    this.#requestDone = true;
+    this.#endsItself();
     if (this.#asking) return;
     const sink = this.#sink;
     if (this.#tunneling && this.#answerDone) this.#sink = null;
@@ -147,13 +173,21 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     this.#sink?.onDownstreamDrain();
   }
 
-  /** RFC 9113 8.1: an answer that needs no more of the request stops it. */
   override onEndSent(): void {
-    if (!this.#requestDone && !this.#tunneling) this.#connection.reset(this, ERROR.none);
+    if (this.#requestDone || this.#tunneling) return;
+    this.#stop = new RequestStop(this.#connection, this);
+    this.#wheel.schedule(this.#stop, LINGER_MS);
+    this.resumeRequest();
+  }
+
+  #endsItself(): void {
+    this.#requestDone = true;
+    if (this.#stop !== null) this.#wheel.cancel(this.#stop);
   }
 
   override onAborted(code: number, detail: string, by: AbortedBy): void {
     this.#answerDone = true;
+    if (this.#stop !== null) this.#wheel.cancel(this.#stop);
     const sink = this.#sink;
     this.#sink = null;
     sink?.onDownstreamReset(by === 'peer' ? `the client reset the stream: ${errorWord(code)}` : detail);

@@ -233,7 +233,10 @@ t.test('curl and h2load are served through two sidecars, by an application that 
   await t.test('curl', { skip: curl === null && 'curl is not here' }, async (t) => {
     const options = ['-s', '--http2-prior-knowledge', '-w', ' %{http_version} %{http_code}'];
     t.equal((await run(curl!, [...options, url])).stdout, 'hello 2 200');
-    t.equal((await run(curl!, [...options, '-d', 'x'.repeat(100_000), url])).stdout, 'hello 2 200');
+    // The application answers at the head: curl has most of the body yet to send.
+    for (let i = 0; i < 20; i++) {
+      t.equal((await run(curl!, [...options, '-d', 'x'.repeat(100_000), url])).stdout, 'hello 2 200');
+    }
   });
   await t.test('h2load', { skip: h2load === null && 'h2load is not here' }, async (t) => {
     const { stdout } = await run(h2load!, ['-n', '5000', '-c', '4', '-m', '50', url]);

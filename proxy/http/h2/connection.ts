@@ -275,8 +275,10 @@ export class H2Connection extends ConnectionStreams implements FrameSink {
       if (!this.isUsed(streamId)) this.fail(ERROR.protocol, 'RST_STREAM on a stream that is idle');
       return;
     }
+    // Who has the whole answer and resets what is left of its request costs no more than who ends it.
+    const isAnswered = stream.state === STATE.halfClosedLocal;
     this.abort(stream, bytes.readUInt32BE(start), 'the peer reset the stream', 'peer');
-    if (this.isServer) this.spend(this.budgets.resets, 'resets');
+    if (this.isServer && !isAnswered) this.spend(this.budgets.resets, 'resets');
   }
 
   #onSettings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {

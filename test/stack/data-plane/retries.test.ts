@@ -136,6 +136,21 @@ t.test('the request timeout answers 504, the per-try timeout tries another endpo
   for (let i = 0; i < 2; i++) t.match(await ask(tries, GET), /^HTTP\/1\.1 200/);
 });
 
+/** Answers, and then stops all that is in this process, the sidecar too. */
+const answersAndStops: Behaviour = (wire) => {
+  serves(wire, 0);
+  wire.socket.on('data', () => {
+    setImmediate(() => {
+      for (const endMs = performance.now() + 300; performance.now() < endMs;);
+    });
+  });
+};
+
+t.test('a sidecar that stands still for longer than a timeout takes the answer that came meanwhile', async (t) => {
+  const r = await rig(t, [answersAndStops], { timeoutMs: 100 });
+  t.match(await ask(r, GET), /^HTTP\/1\.1 200/);
+});
+
 t.test('the retry budget ends a retry storm', async (t) => {
   const policy = retry({ on: ['gateway-error'], attempts: 3 });
   const budget = { retryBudget: { percent: 20, minPerSecond: 1, intervalMs: 10_000 } };

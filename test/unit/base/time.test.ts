@@ -1,4 +1,6 @@
 /** Clocks, deadlines, durations, backoff and latency: everything that is about time. */
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import t from 'tap';
 import { backoffMs, reconnectMs } from '#base/backoff.ts';
 import { systemClock } from '#base/clock.ts';
@@ -63,6 +65,36 @@ t.test('the system clock goes on and its timers can be cancelled twice', async (
     });
   });
   t.ok(systemClock.now() > before);
+});
+
+t.test('what came while the process stood still is read before its timers run', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [far] = (await once(server, 'connection')) as [Socket];
+  t.teardown(() => {
+    near.destroy();
+    server.close();
+  });
+  for (const kind of ['after', 'every'] as const) {
+    const seen: string[] = [];
+    // From here the platform comes to its timers before its sockets.
+    await new Promise(setImmediate);
+    await new Promise<void>((resolve) => {
+      const note = (what: string): void => {
+        if (seen.push(what) === 2) resolve();
+      };
+      far.removeAllListeners('data').on('data', () => note('answer'));
+      const timer = systemClock[kind](20, () => {
+        timer.cancel();
+        note('timer');
+      });
+      near.write('x', () => {
+        for (const endMs = performance.now() + 100; performance.now() < endMs;);
+      });
+    });
+    t.same(seen, ['answer', 'timer'], kind);
+  }
 });
 
 t.test('a deadline never fires early, and at most a tick late', async (t) => {

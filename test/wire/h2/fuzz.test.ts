@@ -3,6 +3,8 @@
  * and how the bytes were cut changes nothing.
  */
 import t from 'tap';
+import { systemClock } from '../../../base/clock.ts';
+import { TimerWheel } from '../../../base/timer-wheel.ts';
 import { seededRandom } from '../../../base/random.ts';
 import { H2ServerStream } from '../../../proxy/downstream/h2-stream.ts';
 import { DEFAULT_ABUSE_LIMITS } from '../../../proxy/http/h2/abuse.ts';
@@ -67,12 +69,13 @@ function serve(text: string, cut: (left: number) => number): unknown {
   const owner = new Owner();
   const seen: Seen[] = [];
   const fields = new RequestFields(DEFAULT_LIMITS, false);
+  const wheel = new TimerWheel(systemClock);
   const connection = new H2Connection(config('server'), owner, page, 0);
   owner.onPeerStream = (id, list, endStream, tooLarge) => {
     const head = tooLarge === null ? fields.read(list, endStream) : { detail: '' };
     if ('detail' in head) connection.refuseStream(id, 1);
     else {
-      new H2ServerStream(connection, id, WINDOWS.streamWindowBytes).start(head, endStream, (stream, head) => {
+      new H2ServerStream(connection, wheel, id, WINDOWS.streamWindowBytes).start(head, endStream, (stream, head) => {
         const one = new Seen(stream, head);
         seen.push(one);
         if (seen.length % 5 === 0) stream.pauseRequest();

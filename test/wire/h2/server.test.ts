@@ -19,6 +19,7 @@ import {
   headers,
   openDialogue,
   POST,
+  rstStream,
   settings,
   T,
   windowUpdate,
@@ -68,7 +69,6 @@ t.test('answers of every kind have the frames they need', async (t) => {
     'HEADERS 1 200',
     'DATA 1 2',
     'DATA 1 0 end',
-    'RST_STREAM 1 NO_ERROR',
     'HEADERS 3 204 end',
     'HEADERS 5 200 end',
     'HEADERS 7 200 end',
@@ -83,6 +83,41 @@ t.test('answers of every kind have the frames they need', async (t) => {
     'RST_STREAM 13 INTERNAL_ERROR',
   ]);
   t.same(dialogue.frames.find((f) => f.streamId === 5)!.fields, [':status', '200', 'content-length', '5']);
+});
+
+t.test('a client with its whole answer has a second to end its request, and is asked to stop it then', async (t) => {
+  const server = await answeringServer(({ stream }) => answer(stream, 'no'));
+  t.teardown(() => server.close());
+  const dialogue = await openDialogue(server.port);
+  const beganMs = performance.now();
+  dialogue.send(headers(1, POST, END_HEADERS), headers(3, POST, END_HEADERS), headers(5, POST, END_HEADERS));
+  await dialogue.frame(T.DATA, 5);
+  // More than a stream's window of what nobody reads, and an end for one of them.
+  for (let i = 0; i < 8; i++) {
+    dialogue.send(piece(3), piece(3));
+    await dialogue.settled();
+  }
+  dialogue.send(data(3, '', END_STREAM), rstStream(5, 0));
+  t.equal((await dialogue.frame(T.RST_STREAM, 1)).payload.readUInt32BE(0), 0, 'NO_ERROR');
+  t.ok(performance.now() - beganMs >= 1000);
+  await dialogue.settled();
+  t.same(
+    dialogue.summary().filter((line) => /RST|GOAWAY/.test(line)),
+    ['RST_STREAM 1 NO_ERROR'],
+  );
+});
+
+t.test('a client that resets what is left of an answered request spends no budget of resets', async (t) => {
+  const server = await answeringServer(({ stream }) => answer(stream, 'no'));
+  t.teardown(() => server.close());
+  const dialogue = await openDialogue(server.port);
+  for (let id = 1; id < 3000; id += 2) {
+    dialogue.send(headers(id, POST, END_HEADERS));
+    await dialogue.frame(T.DATA, id);
+    dialogue.send(rstStream(id));
+  }
+  dialogue.send(headers(3001, GET));
+  t.equal((await dialogue.frame(T.HEADERS, 3001)).fields[1], '200');
 });
 
 t.test('a request is told as it is', async (t) => {
