@@ -92,6 +92,11 @@ export async function besiege(t: Test, options: SiegeOptions): Promise<Siege> {
   const more = Object.values(services).map(({ yaml }) => yaml);
   const folder = t.testdir();
   const mesh = await startFolderMesh(folder, { 'mesh.yaml': manifests(app.port, calm.port, podAddress, more) });
+  t.teardown(async () => {
+    await mesh.close();
+    app.close();
+    calm.close();
+  });
   const [webPort, calmPort] = [await freePort(), await freePort()];
   const ports = { web: webPort, calm: calmPort, ...mapValues(services, ({ port }) => port) };
   const sidecar = await startSidecar(
@@ -110,9 +115,6 @@ export async function besiege(t: Test, options: SiegeOptions): Promise<Siege> {
   t.teardown(async () => {
     collectors.close();
     await sidecar.stop();
-    await mesh.close();
-    app.close();
-    calm.close();
   });
   const outbound = { name: 'outbound', host: '127.0.0.1' } as const;
   const inbound = { name: 'inbound', host: podAddress } as const;
