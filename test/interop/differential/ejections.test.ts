@@ -24,6 +24,8 @@ const MOST_BAD = 2;
 const ASKS = 60;
 /** Envoy's `update_merge_window`, and a little. */
 const MERGE_MS = 1200;
+/** Requests that a worker of Envoy may still send to an endpoint until its main thread has told it that this one is out. */
+const HANDED_OVER = 2;
 /** Longer than a case takes, where it is counted who is out; short where the return is waited for. */
 const LONG = '60s';
 const SHORT = '1500ms';
@@ -193,8 +195,9 @@ t.test('an endpoint is out after as many failures with Tulle as with Envoy', { s
       failed('tulle').every((count) => count === after),
       `${told}; after ${after}`,
     );
-    // Envoy tells its workers of the first at once, and of what follows within a second together.
-    t.ok(Math.min(...failed('envoy')) === after, `${told}; after ${after}`);
+    // Envoy's main thread tells its workers of the first at once, and of what follows within a second together.
+    const first = Math.min(...failed('envoy'));
+    t.ok(first >= after && first <= after + HANDED_OVER, `${told}; after ${after}`);
     late.push(name);
   }
   await new Promise((resolve) => setTimeout(resolve, MERGE_MS));
