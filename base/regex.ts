@@ -2,7 +2,6 @@
  * Regular expressions from users, matched in linear time whatever the input: V8's own automaton engine (`l` flag).
  * It refuses what cannot be matched so (look-around, back references), as RE2 does. Knows no field.
  */
-import { setFlagsFromString } from 'node:v8';
 import { err, ok, type Result } from './result.ts';
 
 /** Longer expressions are refused (Istio's bound for the same reason: ISTIO-SECURITY-2026-006). */
@@ -31,7 +30,8 @@ function compile(source: string, whole: string, flags: 'l' | 'gl'): Result<RegEx
   const misread = MISREAD.exec(source);
   if (misread !== null) return err(`holds ${misread[0]}, which is not supported`);
   if (!enabled) {
-    setFlagsFromString('--enable-experimental-regexp-engine');
+    // Loaded here: most sidecars have no expression, and the module costs 2 MB.
+    process.getBuiltinModule('node:v8').setFlagsFromString('--enable-experimental-regexp-engine');
     enabled = true;
   }
   try {

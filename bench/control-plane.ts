@@ -4,7 +4,7 @@
  * The control plane is a process of its own over a folder of manifests; the clients are delta streams over TLS in this one,
  * each with a connection and a token of its own. Times include noticing the file, the debounce and the compilation.
  */
-import { Metadata, credentials } from '@grpc/grpc-js';
+import { Client, Metadata, credentials } from '@grpc/grpc-js';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,13 +12,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
-  AggregatedDiscoveryServiceClient,
+  AggregatedDiscoveryServiceDefinition,
   DeltaDiscoveryRequest,
 } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
 import type { DeltaDiscoveryResponse } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
 import { TYPE } from '#api/names.ts';
 import { systemClock } from '#base/clock.ts';
 import { FolderTokens, loadTokenKey } from '../control-plane/identity/tokens.ts';
+import { grpcService } from '../control-plane/serve/service.ts';
 
 const { values } = parseArgs({
   options: {
@@ -99,6 +100,8 @@ interface Wish {
   readonly responseNonce?: string;
 }
 
+const DELTA = grpcService(AggregatedDiscoveryServiceDefinition)['deltaAggregatedResources']!;
+
 /** One client: acks what it is told and counts it. */
 class FakeSidecar {
   readonly #stream: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
@@ -111,8 +114,9 @@ class FakeSidecar {
     const metadata = new Metadata();
     metadata.set('authorization', `Bearer ${token}`);
     const options = { 'grpc.ssl_target_name_override': 'localhost' };
-    const client = new AggregatedDiscoveryServiceClient(address, credentials.createSsl(ca), options);
-    this.#stream = client.deltaAggregatedResources(metadata);
+    const client = new Client(address, credentials.createSsl(ca), options);
+    const { path, requestSerialize, responseDeserialize } = DELTA;
+    this.#stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
     this.#stream.on('data', (response: DeltaDiscoveryResponse) => this.#receive(response));
     // The control plane ends before its clients do.
     this.#stream.on('error', () => undefined);

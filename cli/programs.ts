@@ -26,6 +26,16 @@ export interface Programs {
 export const SIDECAR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--v8-pool-size=1'];
 
 /**
+ * Compilers of V8 take and give back pieces of 32 KB by the thousand, and glibc keeps the 16 MB that they once filled. From this size on pieces
+ * come from the system and go back to it; nothing on the path of a request is so large and short-lived (docs/performance.md). `Dockerfile.proxy`
+ * says the same.
+ */
+export const SIDECAR_ENV: Readonly<Record<string, string>> = {
+  MALLOC_MMAP_THRESHOLD_: '30000',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
+
+/**
  * @param entry the script that Node was started with: `dist/tulle.cjs` or `cli/main.ts`.
  * @param variables PATH, and settings of the programs for which the runner gives no flag
  */

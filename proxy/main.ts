@@ -3,12 +3,11 @@
  * each is a thread that runs this file, and the main thread carries no traffic.
  * Exit codes: 0 drained, 1 broken, 64 wrong settings (sysexits EX_USAGE).
  */
-import { readFile as readFileAsync } from 'node:fs/promises';
-import { isMainThread } from 'node:worker_threads';
 import { systemClock } from '#base/clock.ts';
 import { createLogger, type Logger } from '#base/log.ts';
 import { formatProblems } from '#base/problems.ts';
 import { systemRandom } from '#base/random.ts';
+import { readText } from '#base/read-file.ts';
 import { runCapture } from './capture/main.ts';
 import { readSettings, settingsHelp, type Settings } from './settings.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
@@ -16,12 +15,10 @@ import { Fleet } from './supervisor/workers/fleet.ts';
 import type { WorkerHost } from './supervisor/workers/host.ts';
 import { JoinedMetrics } from './telemetry/joined.ts';
 import { MetricRegistry } from './telemetry/metrics.ts';
-import { runThread } from './worker/thread.ts';
+import { runThread, THREAD_COMMAND } from './worker/thread.ts';
 import { Worker, type WorkerEnv } from './worker/worker.ts';
 
 const EXIT_USAGE = 64;
-
-const readFile = (path: string): Promise<string> => readFileAsync(path, 'utf8');
 
 /** Runs a sidecar until it is told to end; the exit code. */
 async function runSidecar(argv: readonly string[]): Promise<number> {
@@ -29,7 +26,7 @@ async function runSidecar(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${settingsHelp()}\n`);
     return 0;
   }
-  const settings = await readSettings({ argv, env: process.env, readFile });
+  const settings = await readSettings({ argv, env: process.env, readFile: readText });
   if (!settings.ok) {
     process.stderr.write(`${formatProblems(settings.error)}\n`);
     return EXIT_USAGE;
@@ -60,7 +57,7 @@ async function run(settings: Settings, log: Logger): Promise<number> {
     {
       ...env,
       metrics,
-      readFile,
+      readFile: readText,
       post: (message) => host.post(message),
       describeWorker: () => host.describe(),
       recall: (id) => host.recall(id),
@@ -134,10 +131,11 @@ function awaitSignals(onFirst: () => void): void {
 }
 
 /** `capture ...` is a command of its own: the image's init container writes the rules that lead traffic to the sidecar. */
-function main([first, ...rest]: readonly string[]): Promise<number> {
+function runCommand([first, ...rest]: readonly string[]): Promise<number> {
   if (first === 'capture') return runCapture(rest, (line) => void process.stdout.write(`${line}\n`));
   return runSidecar(first === undefined ? [] : [first, ...rest]);
 }
 
-if (isMainThread) void main(process.argv.slice(2)).then((code) => process.exit(code));
-else runThread();
+const argv = process.argv.slice(2);
+if (argv[0] === THREAD_COMMAND) runThread();
+else void runCommand(argv).then((code) => process.exit(code));

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { FolderTokens, loadTokenKey } from '../../control-plane/identity/tokens.ts';
-import { SIDECAR_NODE_FLAGS } from '../../cli/programs.ts';
+import { SIDECAR_ENV, SIDECAR_NODE_FLAGS } from '../../cli/programs.ts';
 import { AddressPool, type ReplicaAddresses } from '../../cli/run/addresses.ts';
 import { untilServed } from './application.ts';
 import { freePort, rssMb, start, untilAnswered, type Running } from './processes.ts';
@@ -137,7 +137,7 @@ async function startMesh(folder: string, manifest: string, dist = DIST): Promise
         ...more,
       });
       const sidecarCommand = [process.execPath, ...SIDECAR_NODE_FLAGS, bundle(dist, 'proxy'), ...sidecarFlags] as const;
-      const running = await start(sidecarCommand, join(folder, `${name}.log`), env);
+      const running = await start(sidecarCommand, join(folder, `${name}.log`), { ...env, ...SIDECAR_ENV });
       const readyMs = await untilAnswered({ address: own.app, port: ownAdminPort }, '/ready', 2);
       return { ...running, readyMs };
     },

@@ -9,6 +9,7 @@ import type { Command } from './kept-process.ts';
 import type { ReplicaNetwork } from './network.ts';
 import { writeWhole } from './object-folder.ts';
 import type { ReplicaPlan } from './replica-plan.ts';
+import { SIDECAR_ENV } from '../programs.ts';
 
 /** Where the token of a replica lies while it runs. Names of pods may be the same in two namespaces. */
 export function tokenFile(plan: ReplicaPlan, context: RunContext): string {
@@ -41,6 +42,6 @@ export function sidecarCommand(plan: ReplicaPlan, network: ReplicaNetwork, conte
         ...network.sidecarFlags,
       }),
     ],
-    env: programs.env,
+    env: { ...programs.env, ...SIDECAR_ENV },
   };
 }

@@ -4,8 +4,8 @@
  */
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { Metadata, ServerDuplexStream, ServerUnaryCall, ServiceDefinition, sendUnaryData } from '@grpc/grpc-js';
-import { AggregatedDiscoveryServiceService } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
-import { IstioCertificateServiceService } from '#api/generated/istio/v1/auth/ca.ts';
+import { AggregatedDiscoveryServiceDefinition } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
+import { IstioCertificateServiceDefinition } from '#api/generated/istio/v1/auth/ca.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Authority } from '../identity/authority.ts';
 import type { Caller } from '../identity/caller.ts';
@@ -16,6 +16,7 @@ import type { ServeObserver } from './observer.ts';
 import { DELTA, SOTW } from './protocol.ts';
 import type { Protocol } from './protocol.ts';
 import type { ResourceProvider } from './provider.ts';
+import { grpcService, type GenericDefinition } from './service.ts';
 import { AdsStream } from './stream.ts';
 import type { ClientStream, Transport } from './stream.ts';
 
@@ -60,11 +61,11 @@ export async function serve(address: string, credentials: ServerCredentials, opt
     'grpc.keepalive_timeout_ms': options.keepAlive.timeoutMs,
     'grpc.max_connection_idle_ms': IDLE_MS,
   });
-  server.addService(inBytes(AggregatedDiscoveryServiceService), {
+  server.addService(inBytes(AggregatedDiscoveryServiceDefinition), {
     deltaAggregatedResources: (call: Call) => void openStream(call, DELTA, options),
     streamAggregatedResources: (call: Call) => void openStream(call, SOTW, options),
   });
-  server.addService(inBytes(IstioCertificateServiceService), {
+  server.addService(inBytes(IstioCertificateServiceDefinition), {
     createCertificate: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) =>
       void answerCertificate(call, reply, options),
   });
@@ -78,8 +79,8 @@ export function plaintextCredentials(): ServerCredentials {
 }
 
 /** The service with messages left as bytes: nothing is parsed before the caller is known, and a bad message is ours to answer. */
-function inBytes(service: ServiceDefinition): ServiceDefinition {
-  const methods = Object.entries(service).map(([name, method]) => [
+function inBytes(definition: GenericDefinition): ServiceDefinition {
+  const methods = Object.entries(grpcService(definition)).map(([name, method]) => [
     name,
     { ...method, requestDeserialize: asIs, responseSerialize: asIs },
   ]);

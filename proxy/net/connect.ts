@@ -44,12 +44,12 @@ export type OpenSocket = (onData: OnData) => OpenedSocket;
 
 /**
  * The socket under way. With `onData` it hands out its bytes there instead of as `data` events.
- * @param protocols what mutual TLS offers in ALPN
+ * @param tls for mutual TLS; null: who calls has none @param protocols what mutual TLS offers in ALPN
  * Null: mutual TLS is wanted and there is no identity yet.
  */
 export function openSocket(
   target: Target,
-  tls: MeshTls,
+  tls: MeshTls | null,
   protocols: readonly string[],
   onData?: OnData,
 ): OpenedSocket | null {
@@ -61,11 +61,11 @@ export function openSocket(
 
 function openTls(
   { address, port, serverName, identities }: Target,
-  tls: MeshTls,
+  tls: MeshTls | null,
   protocols: readonly string[],
   onread: OnReadOpts | undefined,
 ): OpenedSocket | null {
-  const socket = tls.connect(address, port, serverName, identities, protocols, onread);
+  const socket = tls?.connect(address, port, serverName, identities, protocols, onread) ?? null;
   return socket === null ? null : { socket, ready: 'secureConnect' };
 }
 

@@ -3,9 +3,9 @@
  * Knows neither who wants to know nor when to ask again. Failures are values.
  */
 import { Resolver } from 'node:dns/promises';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { Clock } from '#base/clock.ts';
+import { readText } from '#base/read-file.ts';
 import { parseHosts, type Hosts } from './hosts.ts';
 
 export type Family = 4 | 6;
@@ -89,7 +89,7 @@ class HostsFile {
     const now = this.#clock.now();
     if (now - this.#readMs >= HOSTS_CACHE_MS) {
       this.#readMs = now;
-      this.#hosts = readFile(this.#path, 'utf8').then(parseHosts, () => new Map());
+      this.#hosts = readText(this.#path).then(parseHosts, () => new Map());
     }
     const addresses = (await this.#hosts).get(host);
     if (addresses === undefined) return null;

@@ -16,7 +16,7 @@ import { adminPages, metricsPages, type AdminSources } from './admin/pages.ts';
 import { AdminServer } from './admin/server.ts';
 import { authorityClient } from './identity/authority-client.ts';
 import { IdentityRotation } from './identity/rotation.ts';
-import type { ControlPlaneAddress, ReadFile } from './xds/channel.ts';
+import type { ControlPlaneAddress, ReadFile } from './rpc/access.ts';
 import { SnapshotFeed } from './xds/feed.ts';
 
 /** What the supervisor has to know; a part of the sidecar's settings. */

@@ -59,7 +59,7 @@ const WORKSHOP = ['test/', 'bench/', 'scripts/', 'examples/'];
 
 /** Each npm package, and each builtin that opens the outside world, has one or two homes. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
-  '@grpc/grpc-js': ['proxy/supervisor/xds/', 'proxy/supervisor/identity/', 'control-plane/serve/'],
+  '@grpc/grpc-js': ['control-plane/serve/'],
   'node-forge': ['proxy/supervisor/identity/', 'control-plane/identity/'],
   'prom-client': ['proxy/supervisor/admin/', 'control-plane/admin/'],
   yaml: ['control-plane/sources/', 'proxy/settings.ts', 'control-plane/settings.ts', 'cli/'],

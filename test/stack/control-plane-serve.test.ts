@@ -6,12 +6,12 @@ import type { ServiceError } from '@grpc/grpc-js';
 import { X509Certificate, randomBytes } from 'node:crypto';
 import t from 'tap';
 import { DeltaDiscoveryRequest } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
-import { IstioCertificateServiceClient } from '#api/generated/istio/v1/auth/ca.ts';
 import type { IstioCertificateResponse } from '#api/generated/istio/v1/auth/ca.ts';
 import { TYPE } from '#api/names.ts';
 import { systemClock } from '#base/clock.ts';
 import { FolderTokens } from '../../control-plane/identity/tokens.ts';
 import { MAX_IN_FLIGHT } from '../../control-plane/serve/subscription.ts';
+import { CertificateClient } from '../support/grpc-services.ts';
 import { CHANNEL_OPTIONS, channelOf, credentialsOf, metadataOf } from '../support/ads-client.ts';
 import type { Proof } from '../support/ads-client.ts';
 import { DEFECT } from '../support/fake-provider.ts';
@@ -29,7 +29,7 @@ function requestCertificate(
   csr: string,
   validityDuration = 0n,
 ): Promise<IstioCertificateResponse | ServiceError> {
-  const client = new IstioCertificateServiceClient(address, credentialsOf(proof), CHANNEL_OPTIONS);
+  const client = new CertificateClient(address, credentialsOf(proof), CHANNEL_OPTIONS);
   return new Promise((resolve) => {
     client.createCertificate({ csr, validityDuration }, metadataOf(proof), (error, response) => {
       client.close();

@@ -143,7 +143,7 @@ t.test('the sidecar is ready with certificate, trust bundle and inbound side, an
   await harness.change((change) => (change.trust?.rootsPem.length ?? 0) === 1);
   await harness.identity();
   t.same([supervisor.notReady, await get(metricsPort, '/readyz')], [[], [200, 'ready\n']]);
-  t.same(new Set(controlPlane.tokens), new Set(['Bearer token of token']));
+  t.same(new Set(controlPlane.tokens), new Set(['Bearer token-of-token']));
   const [first, ...later] = controlPlane.requests;
   t.same([first?.node?.id, later.some((r) => r.node !== undefined)], ['sidecar~web-1~shop', false]);
 
@@ -151,7 +151,7 @@ t.test('the sidecar is ready with certificate, trust bundle and inbound side, an
   const [, certs] = await get(adminPort, '/certs');
   t.match(JSON.parse(dump), { connected: true, refused: {}, listeners: { inbound: { direction: 'inbound' } } });
   t.match(JSON.parse(certs), { identity: 'spiffe://cluster.local/ns/shop/sa/web', chain: [{}, {}], roots: [{}] });
-  t.notMatch(dump + certs, /PRIVATE KEY|token of/);
+  t.notMatch(dump + certs, /PRIVATE KEY|token-of/);
   const [, metrics] = await get(metricsPort, '/metrics');
   t.match(metrics, /^tulle_identity_certificate_expiry_seconds \d/m);
   t.match(metrics, /^process_resident_memory_bytes \d{7,}$/m);

@@ -4,13 +4,10 @@
  */
 import { ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
-import {
-  AggregatedDiscoveryServiceClient,
-  DeltaDiscoveryRequest,
-  DiscoveryRequest,
-} from '#api/generated/envoy/service/discovery/v3/discovery.ts';
+import { DeltaDiscoveryRequest, DiscoveryRequest } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
 import type { DeltaDiscoveryResponse, DiscoveryResponse } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
 import { TYPE } from '#api/names.ts';
+import { AdsClient, type AdsChannel } from './grpc-services.ts';
 
 export interface Proof {
   /** PEM roots; null: plaintext. */
@@ -30,8 +27,8 @@ const SHORT = new Map(Object.entries(TYPE).map(([name, url]) => [url as string, 
 /** Node refuses an IP address as TLS server name, and grpc-js would set it. */
 export const CHANNEL_OPTIONS = { 'grpc.ssl_target_name_override': 'localhost' };
 
-export function channelOf(address: string, proof: Proof): AggregatedDiscoveryServiceClient {
-  return new AggregatedDiscoveryServiceClient(address, credentialsOf(proof), CHANNEL_OPTIONS);
+export function channelOf(address: string, proof: Proof): AdsChannel {
+  return new AdsClient(address, credentialsOf(proof), CHANNEL_OPTIONS);
 }
 
 export function credentialsOf({ ca, key, chain }: Proof): ChannelCredentials {
@@ -67,13 +64,13 @@ class Inbox<T> {
 }
 
 abstract class TestStream<Request, Response extends { typeUrl: string; nonce: string }> {
-  readonly channel: AggregatedDiscoveryServiceClient;
+  readonly channel: AdsChannel;
   /** The status that ended the stream. */
   readonly ended: Promise<{ code: number; details: string }>;
   readonly inbox = new Inbox<Response>();
   protected readonly stream: ClientDuplexStream<Request, Response>;
 
-  constructor(channel: AggregatedDiscoveryServiceClient, stream: ClientDuplexStream<Request, Response>) {
+  constructor(channel: AdsChannel, stream: ClientDuplexStream<Request, Response>) {
     this.channel = channel;
     this.stream = stream;
     stream.on('data', (response: Response) => this.inbox.put(response));

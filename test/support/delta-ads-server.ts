@@ -4,11 +4,11 @@
  */
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import {
-  AggregatedDiscoveryServiceService,
   DeltaDiscoveryResponse,
   type DeltaDiscoveryRequest,
 } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
 import type { ResourceType } from '#api/names.ts';
+import { ADS_SERVICE } from './grpc-services.ts';
 
 export interface Served {
   readonly name: string;
@@ -32,7 +32,7 @@ export class DeltaAdsServer {
 
   constructor(set: ServedSet) {
     this.#set = set;
-    this.#server.addService(AggregatedDiscoveryServiceService, {
+    this.#server.addService(ADS_SERVICE, {
       deltaAggregatedResources: (stream: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>) => {
         stream.on('data', (request: DeltaDiscoveryRequest) => this.#receive(request, stream));
         stream.on('error', () => undefined);

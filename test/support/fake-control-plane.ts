@@ -11,18 +11,14 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import {
-  AggregatedDiscoveryServiceService,
   DeltaDiscoveryResponse,
   type DeltaDiscoveryRequest,
 } from '#api/generated/envoy/service/discovery/v3/discovery.ts';
-import {
-  IstioCertificateServiceService,
-  IstioCertificateResponse,
-  type IstioCertificateRequest,
-} from '#api/generated/istio/v1/auth/ca.ts';
+import { IstioCertificateResponse, type IstioCertificateRequest } from '#api/generated/istio/v1/auth/ca.ts';
 import type { Clock } from '#base/clock.ts';
 import { systemClock } from '#base/clock.ts';
 import { Authority, createIssuer, createRoot } from '../../control-plane/identity/authority.ts';
+import { ADS_SERVICE, CERTIFICATE_SERVICE } from './grpc-services.ts';
 
 type Stream = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
@@ -64,11 +60,11 @@ export class FakeControlPlane {
   /** Opens the port, the same one as before after `stop`. */
   async listen(): Promise<void> {
     this.#server = new Server();
-    this.#server.addService(AggregatedDiscoveryServiceService, {
+    this.#server.addService(ADS_SERVICE, {
       deltaAggregatedResources: (stream: Stream) => this.#serve(stream),
       streamAggregatedResources: (stream: Stream) => stream.end(),
     });
-    this.#server.addService(IstioCertificateServiceService, {
+    this.#server.addService(CERTIFICATE_SERVICE, {
       createCertificate: (
         call: { request: IstioCertificateRequest; metadata: { get(name: string): unknown[] } },
         done: sendUnaryData<IstioCertificateResponse>,
@@ -129,7 +125,7 @@ export class FakeControlPlane {
   }
 
   readonly readFile = (path: string): Promise<string> =>
-    path === 'ca' ? Promise.resolve(this.authority.trustBundle) : Promise.resolve(`token of ${path}\n`);
+    path === 'ca' ? Promise.resolve(this.authority.trustBundle) : Promise.resolve(`token-of-${path}\n`);
 
   /** For `ControlPlaneAddress`. */
   get address() {

@@ -2,14 +2,12 @@
  * Asks the authority for a certificate: istio.v1.auth.IstioCertificateService/CreateCertificate, once, with a deadline.
  * Checks nothing of the answer and holds no connection between calls, which are hours apart.
  */
-import {
-  IstioCertificateRequest,
-  IstioCertificateServiceClient,
-  type IstioCertificateResponse,
-} from '#api/generated/istio/v1/auth/ca.ts';
+import { IstioCertificateRequest, IstioCertificateResponse } from '#api/generated/istio/v1/auth/ca.ts';
 import type { Clock } from '#base/clock.ts';
-import { openChannel, type ControlPlaneAddress, type ReadFile } from '../xds/channel.ts';
+import { readAccess, type ControlPlaneAddress, type ReadFile } from '../rpc/access.ts';
+import { Call } from '../rpc/call.ts';
 
+const PATH = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
 const CALL_DEADLINE_MS = 10_000;
 
 /** PEM certificates for a signing request, leaf first. Rejects when the authority cannot be reached or refuses. */
@@ -23,21 +21,30 @@ export function authorityClient(
   readFile: ReadFile,
 ): SignRequest {
   return async (requestPem) => {
-    const { target, credentials, options, metadata } = await openChannel(controlPlane, readFile);
-    const client = new IstioCertificateServiceClient(target, credentials, options);
+    const access = await readAccess(controlPlane, readFile, clock);
     const request = IstioCertificateRequest.fromPartial({
       csr: requestPem,
       validityDuration: BigInt(Math.ceil(lifeMs / 1000)),
     });
+    const answer = Promise.withResolvers<Buffer>();
+    const call = new Call(
+      access,
+      PATH,
+      {
+        onUp: () => undefined,
+        onMessage: (message) => answer.resolve(message),
+        onOver: (failure) => answer.reject(new Error(failure === '' ? 'an end without an answer' : failure)),
+      },
+      clock,
+    );
+    const deadline = clock.after(CALL_DEADLINE_MS, () => answer.reject(new Error('no answer in time')));
+    call.send(IstioCertificateRequest.encode(request).finish());
+    call.end();
     try {
-      return await new Promise((resolve, reject) => {
-        const deadline = clock.wall() + CALL_DEADLINE_MS;
-        client.createCertificate(request, metadata, { deadline }, (error, response: IstioCertificateResponse) =>
-          error === null ? resolve(response.certChain) : reject(error),
-        );
-      });
+      return IstioCertificateResponse.decode(await answer.promise).certChain;
     } finally {
-      client.close();
+      deadline.cancel();
+      call.cancel();
     }
   };
 }

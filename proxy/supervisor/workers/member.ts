@@ -1,13 +1,13 @@
 /**
  * One worker thread, as the fleet sees it: messages to it and from it, and its end. Knows no other thread.
  */
-import { Worker as Thread } from 'node:worker_threads';
+import type { Worker as Thread } from 'node:worker_threads';
 import type { Clock } from '#base/clock.ts';
 import type { SharedSeries } from '../../telemetry/joined.ts';
 import type { WorkerState } from '../../worker/describe.ts';
 import type { FromWorker, ToWorker } from '../../worker/messages.ts';
 import type { ExchangeFacts } from '../../worker/recent.ts';
-import type { FromThread, ThreadData, ToThread } from '../../worker/thread.ts';
+import { THREAD_COMMAND, type FromThread, type ThreadData, type ToThread } from '../../worker/thread.ts';
 
 export interface MemberEvents {
   onMessage(message: FromWorker): void;
@@ -32,7 +32,8 @@ export class Member {
   /** @param script what the thread runs; it calls `runThread` */
   constructor(script: string, data: ThreadData, clock: Clock, events: MemberEvents) {
     this.#clock = clock;
-    this.#thread = new Thread(script, { workerData: data, stdin: false });
+    const { Worker: Thread } = process.getBuiltinModule('node:worker_threads');
+    this.#thread = new Thread(script, { workerData: data, stdin: false, argv: [THREAD_COMMAND] });
     let reason: string | null = null;
     this.#thread.on('message', (message: FromThread) => this.#receive(message, events));
     this.#thread.on('error', (error: unknown) => {
