@@ -27,7 +27,7 @@ export const SIDECAR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2',
 
 /**
  * Compilers of V8 take and give back pieces of 32 KB by the thousand, and glibc keeps the 16 MB that they once filled. From this size on pieces
- * come from the system and go back to it; nothing on the path of a request is so large and short-lived (docs/performance.md). `Dockerfile.proxy`
+ * come from the system and go back to it; nothing on the path of a request or of opaque bytes is so large and short-lived: under full load not one page is faulted in (docs/performance.md). `Dockerfile.proxy`
  * says the same.
  */
 export const SIDECAR_ENV: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 /** Calls of a sidecar to a control plane that is not as it should be: each failure is told once, with its reason. Real TLS, servers of others. */
 import { createServer as createTcp, type AddressInfo, type Server as TcpServer } from 'node:net';
-import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
+import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream, type Settings } from 'node:http2';
 import t, { type Test } from 'tap';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { FakeClock } from '../../base/fake-clock.ts';
@@ -26,12 +26,17 @@ async function listen(t: Test, server: TcpServer): Promise<number> {
 }
 
 /** A server that does with each call as told. */
-async function serving(t: Test, onStream: (stream: ServerHttp2Stream) => void, name = 'localhost'): Promise<number> {
+async function serving(
+  t: Test,
+  onStream: (stream: ServerHttp2Stream, fields: IncomingHttpHeaders) => void,
+  name = 'localhost',
+  settings: Settings = {},
+): Promise<number> {
   const { keyPem: key, chainPem: cert } = AUTHORITY.issueServer([name], ['127.0.0.1'], 3_600_000);
-  const server = createSecureServer({ key, cert });
-  server.on('stream', (stream: ServerHttp2Stream) => {
+  const server = createSecureServer({ key, cert, settings });
+  server.on('stream', (stream: ServerHttp2Stream, fields: IncomingHttpHeaders) => {
     stream.on('error', () => undefined);
-    onStream(stream);
+    onStream(stream, fields);
   });
   return listen(t, server);
 }
@@ -80,12 +85,13 @@ function answers(status: Readonly<Record<string, string>>, ...bytes: readonly Ui
 
 t.test('a call carries its token and its message there, and messages and status back', async (t) => {
   const seen: unknown[] = [];
-  const port = await serving(t, (stream) => {
+  const port = await serving(t, (stream, { authorization, te, ':path': path }) => {
+    seen.push(path, te, authorization);
     stream.once('data', (bytes: Buffer) => seen.push(bytes.toString('latin1')));
     answers({ 'grpc-status': '0' }, frameMessage(Buffer.from('one')), frameMessage(Buffer.from('two')))(stream);
   });
   t.same(await ask(port), { ups: 1, messages: ['one', 'two'], failure: '' });
-  t.same(seen, ['\0\0\0\0\bquestion']);
+  t.same(seen, [PATH, 'trailers', 'Bearer secret', '\0\0\0\0\bquestion']);
 });
 
 t.test('the status of the call, or of HTTP, is the reason', async (t) => {
@@ -154,6 +160,45 @@ t.test('a server that takes the connection and says nothing is given up after te
   clock.advance(60_000);
   t.same([told.length, clock.size], [1, 0], 'and leaves no timer');
 });
+
+t.test(
+  'a server that takes one call at a time is up with its first word, or when it is seen to be there',
+  async (t) => {
+    const one = { maxConcurrentStreams: 1 };
+    const port = await serving(
+      t,
+      answers({ 'grpc-status': '0' }, frameMessage(Buffer.from('hello'))),
+      'localhost',
+      one,
+    );
+    t.same(await ask(port), { ups: 1, messages: ['hello'], failure: '' });
+    const asked = Promise.withResolvers<void>();
+    const silent = await serving(
+      t,
+      ({ session }) => {
+        // The client has read the settings when it has acknowledged them.
+        if (session?.pendingSettingsAck === true) session.once('localSettings', () => asked.resolve());
+        else asked.resolve();
+      },
+      'localhost',
+      one,
+    );
+    const clock = new FakeClock();
+    const told: string[] = [];
+    const call = new Call(
+      await accessTo(silent, undefined, undefined, { clock }),
+      PATH,
+      { onUp: () => told.push('up'), onMessage: () => undefined, onOver: (failure) => told.push(failure) },
+      clock,
+    );
+    await asked.promise;
+    // Its settings came before; they may still wait to be read.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    clock.advance(10_001);
+    t.same(told, ['up']);
+    call.cancel();
+  },
+);
 
 t.test('a call that was given up tells nothing any more', async (t) => {
   const port = await serving(t, answers({ 'grpc-status': '0' }, frameMessage(Buffer.from('late'))));

@@ -4,7 +4,6 @@
  */
 import {
   makeGenericClientConstructor,
-  type CallOptions,
   type ChannelCredentials,
   type Client,
   type ClientDuplexStream,
@@ -35,12 +34,6 @@ export interface AdsChannel extends Client {
 }
 
 export interface CertificateChannel extends Client {
-  createCertificate(
-    request: IstioCertificateRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    done: (error: ServiceError | null, response: IstioCertificateResponse) => void,
-  ): void;
   createCertificate(
     request: IstioCertificateRequest,
     metadata: Metadata,

@@ -67,7 +67,11 @@ export class Call implements H2Owner, UpstreamSink {
       maxRequests: Infinity,
       tuning: { ...DEFAULT_H2_CLIENT_TUNING, ...KEEP_ALIVE },
     });
-    this.#deadline = clock.after(UP_MS, () => this.#over('no connection in time'));
+    this.#deadline = clock.after(UP_MS, () => {
+      // A server that takes one call at a time has no more to say of its room.
+      if (this.#client.connection.gotSettings) this.#up();
+      else this.#over('no connection in time');
+    });
   }
 
   /** Never waits: what the server does not take stays in memory. */
@@ -97,7 +101,11 @@ export class Call implements H2Owner, UpstreamSink {
   onCapacity(client: H2Client): void {
     if (this.#isOver) return;
     if (this.#stream === null) this.#open(client);
-    if (this.#isUp || !client.connection.gotSettings) return;
+    if (client.connection.gotSettings) this.#up();
+  }
+
+  #up(): void {
+    if (this.#isUp) return;
     this.#isUp = true;
     this.#deadline.cancel();
     this.#events.onUp();
@@ -146,6 +154,7 @@ export class Call implements H2Owner, UpstreamSink {
 
   onResponseHead(head: ResponseHead): void {
     this.#head = head;
+    this.#up();
   }
 
   onResponseData(chunk: Buffer, start: number, end: number): void {
